@@ -1,0 +1,1 @@
+//! The security key: a state machine, bytes in, bytes out

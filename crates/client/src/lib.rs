@@ -1,0 +1,1 @@
+//! The platform: create() and get() as state machines

@@ -1,0 +1,1 @@
+//! Scenarios: platforms x keys x relying-party options, in virtual time

@@ -1,0 +1,1 @@
+//! The relying party: registration, authentication, attestation, policy

@@ -1,0 +1,1 @@
+//! The relying party as a service, with its demo page

@@ -1,0 +1,1 @@
+//! Wires: in-memory pipe, sockets with CTAPHID reports, vpcd
