@@ -9,10 +9,13 @@ pub mod attestation_object;
 pub mod authenticator_data;
 pub mod base64url;
 pub mod cbor;
+pub mod client_data;
 pub mod cose;
 mod enumerations;
 mod extensions;
 pub mod options;
+pub mod origin;
 pub mod response;
+pub mod rp_id;
 
 pub use base64url::Base64Url;
