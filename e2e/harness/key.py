@@ -1,0 +1,50 @@
+"""The software key as a process: `pinward key run`."""
+
+import os
+from pathlib import Path
+
+from .proc import ROOT, Failed, Process, wait_for
+
+PROGRAM = Path(os.environ.get("PINWARD", ROOT / "target/debug/pinward"))
+
+
+class Key:
+    """A key with a durable store. `restart()` is a power cycle: what was not stored is gone."""
+
+    def __init__(self, work, name="key", *, profile=None, wire="unix", touch=True, env=None, extra=()):
+        self.work, self.name = Path(work), name
+        self.socket = self.work / f"{name}.sock"
+        self.store = self.work / f"{name}.store"
+        wires = {"unix": ["--unix", self.socket], "vpcd": ["--vpcd"]}
+        self.argv = [PROGRAM, "key", "run", *wires[wire], "--store", self.store, *extra]
+        if touch:
+            self.argv.append("--auto-touch")
+        if profile:
+            self.argv += ["--profile", profile]
+        self.env = env
+        self.wire = wire
+        self.process = None
+        self.start()
+
+    def start(self):
+        if not PROGRAM.exists():
+            raise Failed(f"{PROGRAM} is not built: `cargo build -p pinward`")
+        self.socket.unlink(missing_ok=True)
+        self.process = Process(self.name, self.argv, self.work, env=self.env)
+        if self.wire == "unix":
+            wait_for("the key's socket", self._listens, 15)
+
+    def _listens(self):
+        if not self.process.alive():
+            raise Failed(f"the key ended at once:\n{self.process.text()}")
+        return self.socket.exists()
+
+    def close(self):
+        if self.process:
+            self.process.stop()
+            self.process = None
+
+    def restart(self):
+        """Cuts the power and gives it back."""
+        self.close()
+        self.start()
