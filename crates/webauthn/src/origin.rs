@@ -2,7 +2,7 @@
 //! never as text.
 
 use core::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use core::net::{Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::{Host, Url};
@@ -37,7 +37,11 @@ pub struct Origin(Kind);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Kind {
     /// The port is absent where it is the scheme's own.
-    Tuple { scheme: String, host: Host<String>, port: Option<u16> },
+    Tuple {
+        scheme: String,
+        host: Host<String>,
+        port: Option<u16>,
+    },
     /// What Android puts into client data for an app; compared as a whole.
     App(String),
 }
@@ -52,7 +56,10 @@ impl Origin {
     /// [`OriginError`]
     pub fn parse(text: &str) -> Result<Self, OriginError> {
         if let Some(hash) = text.strip_prefix(ANDROID) {
-            let plain = !hash.is_empty() && hash.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_=".contains(&b));
+            let plain = !hash.is_empty()
+                && hash
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_=".contains(&b));
             return if plain {
                 Ok(Self(Kind::App(text.to_owned())))
             } else {
@@ -62,11 +69,16 @@ impl Origin {
         if text == "null" {
             return Err(OriginError::Opaque(text.to_owned()));
         }
-        let url = Url::parse(text).map_err(|error| OriginError::NotAUrl(text.to_owned(), error.to_string()))?;
-        let Some(host) = url.host() else { return Err(OriginError::Opaque(text.to_owned())) };
+        let url = Url::parse(text)
+            .map_err(|error| OriginError::NotAUrl(text.to_owned(), error.to_string()))?;
+        let Some(host) = url.host() else {
+            return Err(OriginError::Opaque(text.to_owned()));
+        };
         // The parser forgives much (back slashes, white space, a path of "/"): what remains must be
         // all there was.
-        let authority = text.split_once("://").map_or("", |(_, authority)| authority);
+        let authority = text
+            .split_once("://")
+            .map_or("", |(_, authority)| authority);
         let more = url.username() != ""
             || url.password().is_some()
             || authority.bytes().any(|b| b"/\\?#@ \t\r\n".contains(&b))
@@ -113,7 +125,10 @@ impl Origin {
     /// The effective domain, if the host is a domain: WebAuthn works for no other.
     pub fn effective_domain(&self) -> Option<&str> {
         match &self.0 {
-            Kind::Tuple { host: Host::Domain(domain), .. } => Some(domain),
+            Kind::Tuple {
+                host: Host::Domain(domain),
+                ..
+            } => Some(domain),
             _ => None,
         }
     }
@@ -144,8 +159,16 @@ fn is_localhost(domain: &str) -> bool {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Tuple { scheme, host, port: None } => write!(f, "{scheme}://{host}"),
-            Kind::Tuple { scheme, host, port: Some(port) } => write!(f, "{scheme}://{host}:{port}"),
+            Kind::Tuple {
+                scheme,
+                host,
+                port: None,
+            } => write!(f, "{scheme}://{host}"),
+            Kind::Tuple {
+                scheme,
+                host,
+                port: Some(port),
+            } => write!(f, "{scheme}://{host}:{port}"),
             Kind::App(text) => f.write_str(text),
         }
     }
@@ -187,9 +210,21 @@ mod tests {
 
     #[test]
     fn origins_are_compared_by_scheme_host_and_port() {
-        assert_eq!(origin("https://EXAMPLE.org"), origin("https://example.org:443"));
-        assert_eq!(origin("https://b\u{fc}cher.example"), origin("https://xn--bcher-kva.example"));
-        for other in ["https://example.org:8443", "http://example.org", "https://www.example.org", "https://example.org.", "https://example.org.evil.example"] {
+        assert_eq!(
+            origin("https://EXAMPLE.org"),
+            origin("https://example.org:443")
+        );
+        assert_eq!(
+            origin("https://b\u{fc}cher.example"),
+            origin("https://xn--bcher-kva.example")
+        );
+        for other in [
+            "https://example.org:8443",
+            "http://example.org",
+            "https://www.example.org",
+            "https://example.org.",
+            "https://example.org.evil.example",
+        ] {
             assert_ne!(origin("https://example.org"), origin(other), "{other}");
         }
     }
@@ -197,11 +232,30 @@ mod tests {
     #[test]
     fn what_is_more_or_less_than_an_origin_is_refused() {
         for text in [
-            "", "null", "example.org", "https://", "https:example.org", "https://example.org/", "https://example.org/x",
-            "https://example.org?", "https://example.org#", "https://kim@example.org", "https://kim:pw@example.org",
-            "https://@example.org", "https:\\\\example.org", "https://example.org\\", " https://example.org",
-            "https://example.org ", "https://exam\tple.org", "https://exa mple.org", "data:text/plain,x", "file:///x",
-            "https://example.org:99999", "android:apk-key-hash:", "android:apk-key-hash:a b", "javascript:alert(1)",
+            "",
+            "null",
+            "example.org",
+            "https://",
+            "https:example.org",
+            "https://example.org/",
+            "https://example.org/x",
+            "https://example.org?",
+            "https://example.org#",
+            "https://kim@example.org",
+            "https://kim:pw@example.org",
+            "https://@example.org",
+            "https:\\\\example.org",
+            "https://example.org\\",
+            " https://example.org",
+            "https://example.org ",
+            "https://exam\tple.org",
+            "https://exa mple.org",
+            "data:text/plain,x",
+            "file:///x",
+            "https://example.org:99999",
+            "android:apk-key-hash:",
+            "android:apk-key-hash:a b",
+            "javascript:alert(1)",
         ] {
             assert!(Origin::parse(text).is_err(), "{text:?}");
         }
@@ -222,7 +276,11 @@ mod tests {
             ("http://10.0.0.1", false),
             ("android:apk-key-hash:AAAA", true),
         ] {
-            assert_eq!(origin(text).is_potentially_trustworthy(), trustworthy, "{text}");
+            assert_eq!(
+                origin(text).is_potentially_trustworthy(),
+                trustworthy,
+                "{text}"
+            );
         }
     }
 
@@ -237,11 +295,20 @@ mod tests {
 
     #[test]
     fn an_origin_is_serialised_as_browsers_do() {
-        for text in ["https://example.org", "https://example.org:8443", "http://localhost:8080", "https://[::1]:1", "android:apk-key-hash:a-_Z"] {
+        for text in [
+            "https://example.org",
+            "https://example.org:8443",
+            "http://localhost:8080",
+            "https://[::1]:1",
+            "android:apk-key-hash:a-_Z",
+        ] {
             assert_eq!(origin(text).to_string(), text);
             let json = serde_json::to_string(&origin(text)).unwrap();
             assert_eq!(serde_json::from_str::<Origin>(&json).unwrap(), origin(text));
         }
-        assert_eq!(origin("http://localhost:80").to_string(), "http://localhost");
+        assert_eq!(
+            origin("http://localhost:80").to_string(),
+            "http://localhost"
+        );
     }
 }
