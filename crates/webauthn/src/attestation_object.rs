@@ -54,7 +54,10 @@ impl<'a> AttestationObject<'a> {
         }
         let att_stmt = att_stmt.ok_or(AttestationObjectError::Missing("attStmt"))?;
         // Major types 4 and 5: `compound` is the one format whose statement is an array.
-        if att_stmt.first().is_none_or(|head| !matches!(head >> 5, 4 | 5)) {
+        if att_stmt
+            .first()
+            .is_none_or(|head| !matches!(head >> 5, 4 | 5))
+        {
             return Err(CborError::UnexpectedType.into());
         }
         Ok(Self {
@@ -66,11 +69,16 @@ impl<'a> AttestationObject<'a> {
 
     /// Writes the object in canonical form; `att_stmt` must be canonical CBOR already.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(32 + self.fmt.len() + self.att_stmt.len() + self.auth_data.len());
+        let mut out =
+            Vec::with_capacity(32 + self.fmt.len() + self.att_stmt.len() + self.auth_data.len());
         // Writing to a Vec cannot fail: the results say nothing.
-        let _ = Encoder::new(&mut out).map(3).and_then(|e| e.str("fmt")?.str(self.fmt)?.str("attStmt"));
+        let _ = Encoder::new(&mut out)
+            .map(3)
+            .and_then(|e| e.str("fmt")?.str(self.fmt)?.str("attStmt"));
         out.extend_from_slice(self.att_stmt);
-        let _ = Encoder::new(&mut out).str("authData").and_then(|e| e.bytes(self.auth_data));
+        let _ = Encoder::new(&mut out)
+            .str("authData")
+            .and_then(|e| e.bytes(self.auth_data));
         out
     }
 }
@@ -83,7 +91,11 @@ mod tests {
 
     #[test]
     fn an_object_round_trips() {
-        let object = AttestationObject { fmt: "none", att_stmt: &[0xa0], auth_data: &[1, 2, 3] };
+        let object = AttestationObject {
+            fmt: "none",
+            att_stmt: &[0xa0],
+            auth_data: &[1, 2, 3],
+        };
         let bytes = object.encode();
         assert_eq!(AttestationObject::parse(&bytes).unwrap(), object);
     }
@@ -91,26 +103,61 @@ mod tests {
     #[test]
     fn each_malformed_object_is_named() {
         let map = |entries: &[(&str, Value)]| {
-            Value::Map(entries.iter().map(|(k, v)| (Value::from(*k), v.clone())).collect()).encode()
+            Value::Map(
+                entries
+                    .iter()
+                    .map(|(k, v)| (Value::from(*k), v.clone()))
+                    .collect(),
+            )
+            .encode()
         };
-        let (fmt, data, stmt) = (Value::from("none"), Value::Bytes(vec![1]), Value::Map(vec![]));
+        let (fmt, data, stmt) = (
+            Value::from("none"),
+            Value::Bytes(vec![1]),
+            Value::Map(vec![]),
+        );
         for (bytes, error) in [
-            (map(&[("attStmt", stmt.clone()), ("authData", data.clone())]), AttestationObjectError::Missing("fmt")),
-            (map(&[("fmt", fmt.clone()), ("authData", data.clone())]), AttestationObjectError::Missing("attStmt")),
-            (map(&[("fmt", fmt.clone()), ("attStmt", stmt.clone())]), AttestationObjectError::Missing("authData")),
             (
-                map(&[("fmt", fmt.clone()), ("attStmt", stmt.clone()), ("authData", data.clone()), ("x", fmt.clone())]),
+                map(&[("attStmt", stmt.clone()), ("authData", data.clone())]),
+                AttestationObjectError::Missing("fmt"),
+            ),
+            (
+                map(&[("fmt", fmt.clone()), ("authData", data.clone())]),
+                AttestationObjectError::Missing("attStmt"),
+            ),
+            (
+                map(&[("fmt", fmt.clone()), ("attStmt", stmt.clone())]),
+                AttestationObjectError::Missing("authData"),
+            ),
+            (
+                map(&[
+                    ("fmt", fmt.clone()),
+                    ("attStmt", stmt.clone()),
+                    ("authData", data.clone()),
+                    ("x", fmt.clone()),
+                ]),
                 AttestationObjectError::Unexpected,
             ),
             (
-                map(&[("fmt", fmt.clone()), ("attStmt", fmt.clone()), ("authData", data.clone())]),
+                map(&[
+                    ("fmt", fmt.clone()),
+                    ("attStmt", fmt.clone()),
+                    ("authData", data.clone()),
+                ]),
                 AttestationObjectError::Cbor(CborError::UnexpectedType),
             ),
             (
-                map(&[("fmt", fmt.clone()), ("attStmt", stmt.clone()), ("authData", fmt.clone())]),
+                map(&[
+                    ("fmt", fmt.clone()),
+                    ("attStmt", stmt.clone()),
+                    ("authData", fmt.clone()),
+                ]),
                 AttestationObjectError::Cbor(CborError::UnexpectedType),
             ),
-            ([map(&[("fmt", fmt)]), vec![0]].concat(), AttestationObjectError::Cbor(CborError::TrailingBytes)),
+            (
+                [map(&[("fmt", fmt)]), vec![0]].concat(),
+                AttestationObjectError::Cbor(CborError::TrailingBytes),
+            ),
         ] {
             assert_eq!(AttestationObject::parse(&bytes), Err(error));
         }

@@ -34,7 +34,11 @@ impl Flags {
     /// These flags, with those of `other` set or cleared.
     #[must_use]
     pub const fn with(self, other: Self, on: bool) -> Self {
-        if on { Self(self.0 | other.0) } else { Self(self.0 & !other.0) }
+        if on {
+            Self(self.0 | other.0)
+        } else {
+            Self(self.0 & !other.0)
+        }
     }
 
     /// UP
@@ -98,7 +102,11 @@ impl fmt::Display for Flags {
                 space = " ";
             }
         }
-        if self.0 == 0 { f.write_str("none") } else { Ok(()) }
+        if self.0 == 0 {
+            f.write_str("none")
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -146,7 +154,10 @@ impl core::str::FromStr for Aaguid {
         if bytes.len() != 36 || [8, 13, 18, 23].iter().any(|at| bytes[*at] != b'-') {
             return Err(AaguidError);
         }
-        let mut digits = bytes.iter().filter(|byte| **byte != b'-').map(|byte| char::from(*byte).to_digit(16));
+        let mut digits = bytes
+            .iter()
+            .filter(|byte| **byte != b'-')
+            .map(|byte| char::from(*byte).to_digit(16));
         let mut aaguid = [0; 16];
         for byte in &mut aaguid {
             let (Some(Some(high)), Some(Some(low))) = (digits.next(), digits.next()) else {
@@ -235,36 +246,62 @@ impl<'a> AuthenticatorData<'a> {
         let rp_id_hash = take::<32>(&mut rest)?;
         let flags = Flags(take::<1>(&mut rest)?[0]);
         let sign_count = u32::from_be_bytes(*take::<4>(&mut rest)?);
-        let attested_credential_data =
-            if flags.attested_credential_data() { Some(take_attested(&mut rest)?) } else { None };
-        let extensions = if flags.extension_data() { Some(take_extensions(&mut rest)?) } else { None };
+        let attested_credential_data = if flags.attested_credential_data() {
+            Some(take_attested(&mut rest)?)
+        } else {
+            None
+        };
+        let extensions = if flags.extension_data() {
+            Some(take_extensions(&mut rest)?)
+        } else {
+            None
+        };
         if !rest.is_empty() {
             return Err(AuthenticatorDataError::TrailingBytes(rest.len()));
         }
-        Ok(Self { rp_id_hash, flags, sign_count, attested_credential_data, extensions })
+        Ok(Self {
+            rp_id_hash,
+            flags,
+            sign_count,
+            attested_credential_data,
+            extensions,
+        })
     }
 }
 
 fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Result<&'a [u8; N], AuthenticatorDataError> {
-    let (head, tail) = rest.split_first_chunk::<N>().ok_or(AuthenticatorDataError::Truncated)?;
+    let (head, tail) = rest
+        .split_first_chunk::<N>()
+        .ok_or(AuthenticatorDataError::Truncated)?;
     *rest = tail;
     Ok(head)
 }
 
-fn take_attested<'a>(rest: &mut &'a [u8]) -> Result<AttestedCredentialData<'a>, AuthenticatorDataError> {
+fn take_attested<'a>(
+    rest: &mut &'a [u8],
+) -> Result<AttestedCredentialData<'a>, AuthenticatorDataError> {
     let aaguid = Aaguid(*take::<16>(rest)?);
     let length = usize::from(u16::from_be_bytes(*take::<2>(rest)?));
-    let (credential_id, tail) = rest.split_at_checked(length).ok_or(AuthenticatorDataError::Truncated)?;
-    let (credential_public_key, tail) = cbor::split(tail).map_err(AuthenticatorDataError::PublicKey)?;
+    let (credential_id, tail) = rest
+        .split_at_checked(length)
+        .ok_or(AuthenticatorDataError::Truncated)?;
+    let (credential_public_key, tail) =
+        cbor::split(tail).map_err(AuthenticatorDataError::PublicKey)?;
     *rest = tail;
-    Ok(AttestedCredentialData { aaguid, credential_id, credential_public_key })
+    Ok(AttestedCredentialData {
+        aaguid,
+        credential_id,
+        credential_public_key,
+    })
 }
 
 fn take_extensions<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], AuthenticatorDataError> {
     let (extensions, tail) = cbor::split(rest).map_err(AuthenticatorDataError::Extensions)?;
     // Major type 5 is a map.
     if extensions.first().is_none_or(|head| head >> 5 != 5) {
-        return Err(AuthenticatorDataError::Extensions(CborError::UnexpectedType));
+        return Err(AuthenticatorDataError::Extensions(
+            CborError::UnexpectedType,
+        ));
     }
     *rest = tail;
     Ok(extensions)
@@ -280,8 +317,12 @@ pub fn encode(
     attested: Option<&AttestedCredentialData<'_>>,
     extensions: Option<&[u8]>,
 ) -> Vec<u8> {
-    let flags = flags.with(Flags::AT, attested.is_some()).with(Flags::ED, extensions.is_some());
-    let room = attested.map_or(0, |a| 18 + a.credential_id.len() + a.credential_public_key.len());
+    let flags = flags
+        .with(Flags::AT, attested.is_some())
+        .with(Flags::ED, extensions.is_some());
+    let room = attested.map_or(0, |a| {
+        18 + a.credential_id.len() + a.credential_public_key.len()
+    });
     let mut out = Vec::with_capacity(37 + room + extensions.map_or(0, <[u8]>::len));
     out.extend_from_slice(rp_id_hash);
     out.push(flags.0);
@@ -307,12 +348,18 @@ mod tests {
     const KEY: [u8; 3] = [0xa1, 0x01, 0x02];
 
     fn attested() -> AttestedCredentialData<'static> {
-        AttestedCredentialData { aaguid: Aaguid([9; 16]), credential_id: b"credential", credential_public_key: &KEY }
+        AttestedCredentialData {
+            aaguid: Aaguid([9; 16]),
+            credential_id: b"credential",
+            credential_public_key: &KEY,
+        }
     }
 
     #[test]
     fn every_combination_of_parts_round_trips() {
-        for (with_key, with_extensions) in [(false, false), (false, true), (true, false), (true, true)] {
+        for (with_key, with_extensions) in
+            [(false, false), (false, true), (true, false), (true, true)]
+        {
             let key = attested();
             let key = with_key.then_some(&key);
             let extensions = with_extensions.then_some(&[0xa1, 0x61, b'x', 0xf5][..]);
@@ -338,9 +385,15 @@ mod tests {
     fn bytes_without_a_flag_are_refused() {
         let mut bytes = encode(&HASH, Flags::UP, 1, None, None);
         bytes.extend_from_slice(&[0xa0, 0xa0]);
-        assert_eq!(AuthenticatorData::parse(&bytes), Err(AuthenticatorDataError::TrailingBytes(2)));
+        assert_eq!(
+            AuthenticatorData::parse(&bytes),
+            Err(AuthenticatorDataError::TrailingBytes(2))
+        );
         bytes[32] |= Flags::ED.0;
-        assert_eq!(AuthenticatorData::parse(&bytes), Err(AuthenticatorDataError::TrailingBytes(1)));
+        assert_eq!(
+            AuthenticatorData::parse(&bytes),
+            Err(AuthenticatorDataError::TrailingBytes(1))
+        );
     }
 
     #[test]
@@ -348,10 +401,16 @@ mod tests {
         for (extensions, error) in [
             (&[0x80][..], CborError::UnexpectedType),
             (&[0xa2, 0x61, b'b', 0, 0x61, b'a', 0], CborError::Unordered),
-            (&[0xa2, 0x61, b'a', 0, 0x61, b'a', 0], CborError::DuplicateKey),
+            (
+                &[0xa2, 0x61, b'a', 0, 0x61, b'a', 0],
+                CborError::DuplicateKey,
+            ),
         ] {
             let bytes = encode(&HASH, Flags::UP, 1, None, Some(extensions));
-            assert_eq!(AuthenticatorData::parse(&bytes), Err(AuthenticatorDataError::Extensions(error)));
+            assert_eq!(
+                AuthenticatorData::parse(&bytes),
+                Err(AuthenticatorDataError::Extensions(error))
+            );
         }
     }
 
@@ -366,7 +425,12 @@ mod tests {
         let text = "00112233-4455-6677-8899-aabbccddeeff";
         let aaguid: Aaguid = text.parse().unwrap();
         assert_eq!(aaguid.to_string(), text);
-        for bad in ["", "00112233445566778899aabbccddeeff", "0011223--4455-6677-8899-aabbccddeeff", "g0112233-4455-6677-8899-aabbccddeeff"] {
+        for bad in [
+            "",
+            "00112233445566778899aabbccddeeff",
+            "0011223--4455-6677-8899-aabbccddeeff",
+            "g0112233-4455-6677-8899-aabbccddeeff",
+        ] {
             assert_eq!(bad.parse::<Aaguid>(), Err(AaguidError), "{bad}");
         }
     }

@@ -22,7 +22,9 @@ pub fn encode(bytes: impl AsRef<[u8]>) -> String {
 /// # Errors
 /// [`Base64UrlError`] tells the first offending character or length.
 pub fn decode(text: impl AsRef<[u8]>) -> Result<Vec<u8>, Base64UrlError> {
-    URL_SAFE_NO_PAD.decode(text).map_err(|error| Base64UrlError(error.to_string()))
+    URL_SAFE_NO_PAD
+        .decode(text)
+        .map_err(|error| Base64UrlError(error.to_string()))
 }
 
 /// Whether `text` is the base64url form of `bytes`, without allocating.
@@ -31,8 +33,12 @@ pub fn is_encoding_of(text: &str, bytes: &[u8]) -> bool {
     let mut buffer = [0; 64];
     let mut rest = text.as_bytes();
     for chunk in bytes.chunks(48) {
-        let Ok(length) = URL_SAFE_NO_PAD.encode_slice(chunk, &mut buffer) else { return false };
-        let Some((head, tail)) = rest.split_at_checked(length) else { return false };
+        let Ok(length) = URL_SAFE_NO_PAD.encode_slice(chunk, &mut buffer) else {
+            return false;
+        };
+        let Some((head, tail)) = rest.split_at_checked(length) else {
+            return false;
+        };
         if head != &buffer[..length] {
             return false;
         }
@@ -133,7 +139,9 @@ mod tests {
     #[test]
     fn only_unpadded_base64url_is_read() {
         assert_eq!(decode("AAEC_-8").unwrap(), [0, 1, 2, 0xff, 0xef]);
-        for text in ["AA==", "AAE=", "+/8", "A", "AB", "AA\n", " AA", "AA ", "\u{e9}"] {
+        for text in [
+            "AA==", "AAE=", "+/8", "A", "AB", "AA\n", " AA", "AA ", "\u{e9}",
+        ] {
             assert!(decode(text).is_err(), "{text:?}");
         }
     }

@@ -71,7 +71,13 @@ impl<'a> CollectedClientData<'a> {
 ///     br#"{"type":"webauthn.get","challenge":"AAEC","origin":"https://example.org","crossOrigin":false}"#
 /// );
 /// ```
-pub fn serialize(type_: &str, challenge: &[u8], origin: &str, cross_origin: bool, top_origin: Option<&str>) -> Vec<u8> {
+pub fn serialize(
+    type_: &str,
+    challenge: &[u8],
+    origin: &str,
+    cross_origin: bool,
+    top_origin: Option<&str>,
+) -> Vec<u8> {
     let mut result = String::with_capacity(128 + origin.len());
     result.push_str("{\"type\":");
     ccd_to_string(type_, &mut result);
@@ -108,7 +114,8 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
 
-    const PLAIN: &str = r#"{"type":"webauthn.get","challenge":"AAEC","origin":"https://example.org"}"#;
+    const PLAIN: &str =
+        r#"{"type":"webauthn.get","challenge":"AAEC","origin":"https://example.org"}"#;
 
     #[test]
     fn strings_without_escapes_are_borrowed() {
@@ -122,7 +129,10 @@ mod tests {
     #[test]
     fn escapes_order_and_a_byte_order_mark_do_not_matter() {
         let text = "\u{feff}\n{\"origin\":\"https:\\/\\/example.org\",\"challenge\":\"\\u0041AEC\",\"type\":\"webauthn.get\"}";
-        assert_eq!(CollectedClientData::parse(text.as_bytes()), CollectedClientData::parse(PLAIN.as_bytes()));
+        assert_eq!(
+            CollectedClientData::parse(text.as_bytes()),
+            CollectedClientData::parse(PLAIN.as_bytes())
+        );
     }
 
     #[test]
@@ -140,14 +150,23 @@ mod tests {
             r#"{"type":"webauthn.get","challenge":"AAEC","origin":"a"} {}"#,
             r#"{"type":"webauthn.get","challenge":"AAEC","origin":"a""#,
         ] {
-            assert!(CollectedClientData::parse(text.as_bytes()).is_err(), "{text}");
+            assert!(
+                CollectedClientData::parse(text.as_bytes()).is_err(),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn what_is_written_is_read_back() {
         let origin = "odd \"quoted\" \\ \u{1}\u{1f}\u{7f} \u{e9}\u{1f511}";
-        let bytes = serialize(TYPE_CREATE, &[9; 32], origin, true, Some("https://top.example"));
+        let bytes = serialize(
+            TYPE_CREATE,
+            &[9; 32],
+            origin,
+            true,
+            Some("https://top.example"),
+        );
         let text = core::str::from_utf8(&bytes).unwrap();
         assert!(text.contains(r#"\"quoted\" \\ \u0001\u001f"#), "{text}");
         let data = CollectedClientData::parse(&bytes).unwrap();

@@ -193,7 +193,9 @@ impl<'a> Members<'a> {
                 1 => members.kty = Some(d.i64().map_err(wrong)?),
                 3 => members.alg = Some(d.i32().map_err(wrong)?),
                 // Curve or bytes: by the key type, which canonical order puts first.
-                -1 if matches!(members.kty, Some(1 | 2)) => members.crv = Some(d.i32().map_err(wrong)?),
+                -1 if matches!(members.kty, Some(1 | 2)) => {
+                    members.crv = Some(d.i32().map_err(wrong)?)
+                }
                 -1 => members.minus1 = Some(d.bytes().map_err(wrong)?),
                 -2 => members.minus2 = Some(d.bytes().map_err(wrong)?),
                 -3 => members.minus3 = Some(d.bytes().map_err(wrong)?),
@@ -249,11 +251,18 @@ impl CoseKey {
             7 => {
                 Members::none(m.minus2, -2)?;
                 Members::none(m.minus3, -3)?;
-                Self::Akp { alg, pub_: Members::need(m.minus1, -1)?.to_vec() }
+                Self::Akp {
+                    alg,
+                    pub_: Members::need(m.minus1, -1)?.to_vec(),
+                }
             }
             other => return Err(CoseError::KeyType(other)),
         };
-        if key.fits_its_algorithm() { Ok(key) } else { Err(CoseError::Mismatch(alg)) }
+        if key.fits_its_algorithm() {
+            Ok(key)
+        } else {
+            Err(CoseError::Mismatch(alg))
+        }
     }
 
     /// §5.8.5: which type, curve and length each algorithm has. Unknown algorithms pass.
@@ -263,9 +272,7 @@ impl CoseKey {
             matches!(self, Self::Ec2 { crv, x, y, .. }
                 if *crv == curve && x.len() == length && y.len() == length)
         };
-        let okp = |curve, length| {
-            matches!(self, Self::Okp { crv, x, .. } if *crv == curve && x.len() == length)
-        };
+        let okp = |curve, length| matches!(self, Self::Okp { crv, x, .. } if *crv == curve && x.len() == length);
         let akp = |length| matches!(self, Self::Akp { pub_, .. } if pub_.len() == length);
         match self.algorithm() {
             A::ES256 | A::ESP256 | A::ECDH_ES_HKDF_256 => ec2(curve::P256, 32),
@@ -287,7 +294,10 @@ impl CoseKey {
     /// The key's algorithm.
     pub fn algorithm(&self) -> CoseAlgorithm {
         match self {
-            Self::Ec2 { alg, .. } | Self::Okp { alg, .. } | Self::Rsa { alg, .. } | Self::Akp { alg, .. } => *alg,
+            Self::Ec2 { alg, .. }
+            | Self::Okp { alg, .. }
+            | Self::Rsa { alg, .. }
+            | Self::Akp { alg, .. } => *alg,
         }
     }
 
@@ -300,7 +310,10 @@ impl CoseKey {
         out
     }
 
-    fn write(&self, e: &mut Encoder<&mut Vec<u8>>) -> Result<(), minicbor::encode::Error<core::convert::Infallible>> {
+    fn write(
+        &self,
+        e: &mut Encoder<&mut Vec<u8>>,
+    ) -> Result<(), minicbor::encode::Error<core::convert::Infallible>> {
         match self {
             Self::Okp { alg, crv, x } => {
                 e.map(4)?.u8(1)?.u8(1)?.u8(3)?.i32(alg.0)?;
@@ -310,12 +323,22 @@ impl CoseKey {
                 e.map(5)?.u8(1)?.u8(2)?.u8(3)?.i32(alg.0)?;
                 e.i8(-1)?.i32(*crv)?.i8(-2)?.bytes(x)?.i8(-3)?.bytes(y)?;
             }
-            Self::Rsa { alg, n, e: exponent } => {
+            Self::Rsa {
+                alg,
+                n,
+                e: exponent,
+            } => {
                 e.map(4)?.u8(1)?.u8(3)?.u8(3)?.i32(alg.0)?;
                 e.i8(-1)?.bytes(n)?.i8(-2)?.bytes(exponent)?;
             }
             Self::Akp { alg, pub_ } => {
-                e.map(3)?.u8(1)?.u8(7)?.u8(3)?.i32(alg.0)?.i8(-1)?.bytes(pub_)?;
+                e.map(3)?
+                    .u8(1)?
+                    .u8(7)?
+                    .u8(3)?
+                    .i32(alg.0)?
+                    .i8(-1)?
+                    .bytes(pub_)?;
             }
         }
         Ok(())
@@ -329,21 +352,48 @@ mod tests {
     use crate::cbor::Value;
 
     fn es256() -> CoseKey {
-        CoseKey::Ec2 { alg: CoseAlgorithm::ES256, crv: 1, x: vec![1; 32], y: vec![2; 32] }
+        CoseKey::Ec2 {
+            alg: CoseAlgorithm::ES256,
+            crv: 1,
+            x: vec![1; 32],
+            y: vec![2; 32],
+        }
     }
 
     fn map(entries: &[(i64, Value)]) -> Vec<u8> {
-        Value::Map(entries.iter().map(|(k, v)| ((*k).into(), v.clone())).collect()).encode()
+        Value::Map(
+            entries
+                .iter()
+                .map(|(k, v)| ((*k).into(), v.clone()))
+                .collect(),
+        )
+        .encode()
     }
 
     #[test]
     fn keys_round_trip() {
         for key in [
             es256(),
-            CoseKey::Ec2 { alg: CoseAlgorithm::ES512, crv: 3, x: vec![1; 66], y: vec![2; 66] },
-            CoseKey::Okp { alg: CoseAlgorithm::EDDSA, crv: 6, x: vec![3; 32] },
-            CoseKey::Rsa { alg: CoseAlgorithm::RS256, n: vec![0xf0; 256], e: vec![1, 0, 1] },
-            CoseKey::Akp { alg: CoseAlgorithm::ML_DSA_44, pub_: vec![7; 1312] },
+            CoseKey::Ec2 {
+                alg: CoseAlgorithm::ES512,
+                crv: 3,
+                x: vec![1; 66],
+                y: vec![2; 66],
+            },
+            CoseKey::Okp {
+                alg: CoseAlgorithm::EDDSA,
+                crv: 6,
+                x: vec![3; 32],
+            },
+            CoseKey::Rsa {
+                alg: CoseAlgorithm::RS256,
+                n: vec![0xf0; 256],
+                e: vec![1, 0, 1],
+            },
+            CoseKey::Akp {
+                alg: CoseAlgorithm::ML_DSA_44,
+                pub_: vec![7; 1312],
+            },
         ] {
             let bytes = key.encode();
             cbor::check(&bytes).unwrap();
@@ -354,16 +404,54 @@ mod tests {
     #[test]
     fn a_key_must_fit_its_algorithm() {
         for key in [
-            CoseKey::Ec2 { alg: CoseAlgorithm::ES256, crv: 2, x: vec![1; 48], y: vec![2; 48] },
-            CoseKey::Ec2 { alg: CoseAlgorithm::ES256, crv: 1, x: vec![1; 31], y: vec![2; 32] },
-            CoseKey::Ec2 { alg: CoseAlgorithm::ES512, crv: 1, x: vec![1; 32], y: vec![2; 32] },
-            CoseKey::Ec2 { alg: CoseAlgorithm::EDDSA, crv: 6, x: vec![1; 32], y: vec![2; 32] },
-            CoseKey::Okp { alg: CoseAlgorithm::EDDSA, crv: 7, x: vec![3; 57] },
-            CoseKey::Okp { alg: CoseAlgorithm::ES256, crv: 6, x: vec![3; 32] },
-            CoseKey::Rsa { alg: CoseAlgorithm::ES256, n: vec![1; 256], e: vec![3] },
-            CoseKey::Akp { alg: CoseAlgorithm::ML_DSA_65, pub_: vec![7; 1312] },
+            CoseKey::Ec2 {
+                alg: CoseAlgorithm::ES256,
+                crv: 2,
+                x: vec![1; 48],
+                y: vec![2; 48],
+            },
+            CoseKey::Ec2 {
+                alg: CoseAlgorithm::ES256,
+                crv: 1,
+                x: vec![1; 31],
+                y: vec![2; 32],
+            },
+            CoseKey::Ec2 {
+                alg: CoseAlgorithm::ES512,
+                crv: 1,
+                x: vec![1; 32],
+                y: vec![2; 32],
+            },
+            CoseKey::Ec2 {
+                alg: CoseAlgorithm::EDDSA,
+                crv: 6,
+                x: vec![1; 32],
+                y: vec![2; 32],
+            },
+            CoseKey::Okp {
+                alg: CoseAlgorithm::EDDSA,
+                crv: 7,
+                x: vec![3; 57],
+            },
+            CoseKey::Okp {
+                alg: CoseAlgorithm::ES256,
+                crv: 6,
+                x: vec![3; 32],
+            },
+            CoseKey::Rsa {
+                alg: CoseAlgorithm::ES256,
+                n: vec![1; 256],
+                e: vec![3],
+            },
+            CoseKey::Akp {
+                alg: CoseAlgorithm::ML_DSA_65,
+                pub_: vec![7; 1312],
+            },
         ] {
-            assert_eq!(CoseKey::parse(&key.encode()), Err(CoseError::Mismatch(key.algorithm())));
+            assert_eq!(
+                CoseKey::parse(&key.encode()),
+                Err(CoseError::Mismatch(key.algorithm()))
+            );
         }
     }
 
@@ -373,21 +461,53 @@ mod tests {
         for (key, error) in [
             (map(&[(3, (-7).into())]), CoseError::Missing(1)),
             (map(&[(1, 2.into())]), CoseError::Missing(3)),
-            (map(&[(1, 2.into()), (3, (-7).into()), (-1, 1.into()), (-2, bytes(32))]), CoseError::Missing(-3)),
-            (map(&[(1, 4.into()), (3, (-7).into())]), CoseError::KeyType(4)),
-            (map(&[(1, 2.into()), (2, bytes(1))]), CoseError::Unexpected(2)),
             (
-                map(&[(1, 1.into()), (3, (-8).into()), (-1, 6.into()), (-2, bytes(32)), (-3, bytes(32))]),
+                map(&[
+                    (1, 2.into()),
+                    (3, (-7).into()),
+                    (-1, 1.into()),
+                    (-2, bytes(32)),
+                ]),
+                CoseError::Missing(-3),
+            ),
+            (
+                map(&[(1, 4.into()), (3, (-7).into())]),
+                CoseError::KeyType(4),
+            ),
+            (
+                map(&[(1, 2.into()), (2, bytes(1))]),
+                CoseError::Unexpected(2),
+            ),
+            (
+                map(&[
+                    (1, 1.into()),
+                    (3, (-8).into()),
+                    (-1, 6.into()),
+                    (-2, bytes(32)),
+                    (-3, bytes(32)),
+                ]),
                 CoseError::Unexpected(-3),
             ),
-            (map(&[(1, 2.into()), (3, "ES256".into())]), CoseError::Cbor(CborError::UnexpectedType)),
+            (
+                map(&[(1, 2.into()), (3, "ES256".into())]),
+                CoseError::Cbor(CborError::UnexpectedType),
+            ),
             // A compressed point: y is a boolean.
             (
-                map(&[(1, 2.into()), (3, (-7).into()), (-1, 1.into()), (-2, bytes(32)), (-3, true.into())]),
+                map(&[
+                    (1, 2.into()),
+                    (3, (-7).into()),
+                    (-1, 1.into()),
+                    (-2, bytes(32)),
+                    (-3, true.into()),
+                ]),
                 CoseError::Cbor(CborError::UnexpectedType),
             ),
             (vec![0x80], CoseError::Cbor(CborError::UnexpectedType)),
-            ([es256().encode(), vec![0]].concat(), CoseError::Cbor(CborError::TrailingBytes)),
+            (
+                [es256().encode(), vec![0]].concat(),
+                CoseError::Cbor(CborError::TrailingBytes),
+            ),
         ] {
             assert_eq!(CoseKey::parse(&key), Err(error));
         }

@@ -65,7 +65,9 @@ pub trait FromName: Sized {
 ///
 /// # Errors
 /// If the member is neither a string nor null.
-pub fn lenient<'de, D: Deserializer<'de>, T: FromName>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub fn lenient<'de, D: Deserializer<'de>, T: FromName>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     let text = Option::<std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
     Ok(text.and_then(|text| T::from_name(&text)))
 }
@@ -252,19 +254,31 @@ mod tests {
     #[test]
     fn names_round_trip() {
         for value in UserVerificationRequirement::ALL {
-            assert_eq!(UserVerificationRequirement::from_name(value.as_str()), Some(*value));
+            assert_eq!(
+                UserVerificationRequirement::from_name(value.as_str()),
+                Some(*value)
+            );
         }
         for level in 1..=3 {
-            assert_eq!(CredentialProtectionPolicy::from_level(level).unwrap().level(), level);
+            assert_eq!(
+                CredentialProtectionPolicy::from_level(level)
+                    .unwrap()
+                    .level(),
+                level
+            );
         }
         assert_eq!(CredentialProtectionPolicy::from_level(0), None);
     }
 
     #[test]
     fn transports_keep_names_they_do_not_know() {
-        let names = "[\"usb\",\"nfc\",\"ble\",\"smart-card\",\"hybrid\",\"internal\",\"carrier-pigeon\"]";
+        let names =
+            "[\"usb\",\"nfc\",\"ble\",\"smart-card\",\"hybrid\",\"internal\",\"carrier-pigeon\"]";
         let read: Vec<AuthenticatorTransport> = serde_json::from_str(names).unwrap();
-        assert_eq!(read.last(), Some(&AuthenticatorTransport::Other("carrier-pigeon".into())));
+        assert_eq!(
+            read.last(),
+            Some(&AuthenticatorTransport::Other("carrier-pigeon".into()))
+        );
         assert_eq!(serde_json::to_string(&read).unwrap(), names);
     }
 }

@@ -47,7 +47,10 @@ pub struct PublicKeyCredentialParameters {
 impl PublicKeyCredentialParameters {
     /// Parameters of type `public-key`.
     pub fn public_key(alg: CoseAlgorithm) -> Self {
-        Self { type_: PUBLIC_KEY.to_owned(), alg }
+        Self {
+            type_: PUBLIC_KEY.to_owned(),
+            alg,
+        }
     }
 }
 
@@ -66,8 +69,15 @@ pub struct PublicKeyCredentialDescriptor {
 
 impl PublicKeyCredentialDescriptor {
     /// A descriptor of type `public-key`.
-    pub fn public_key(id: impl Into<Base64Url>, transports: Option<Vec<AuthenticatorTransport>>) -> Self {
-        Self { type_: PUBLIC_KEY.to_owned(), id: id.into(), transports }
+    pub fn public_key(
+        id: impl Into<Base64Url>,
+        transports: Option<Vec<AuthenticatorTransport>>,
+    ) -> Self {
+        Self {
+            type_: PUBLIC_KEY.to_owned(),
+            id: id.into(),
+            transports,
+        }
     }
 }
 
@@ -92,10 +102,11 @@ pub struct AuthenticatorSelectionCriteria {
 impl AuthenticatorSelectionCriteria {
     /// The `residentKey` that a client acts on: the member, or what `requireResidentKey` means.
     pub fn effective_resident_key(&self) -> ResidentKeyRequirement {
-        self.resident_key.unwrap_or(match self.require_resident_key {
-            Some(true) => ResidentKeyRequirement::Required,
-            _ => ResidentKeyRequirement::Discouraged,
-        })
+        self.resident_key
+            .unwrap_or(match self.require_resident_key {
+                Some(true) => ResidentKeyRequirement::Required,
+                _ => ResidentKeyRequirement::Discouraged,
+            })
     }
 }
 
@@ -137,7 +148,11 @@ pub struct PublicKeyCredentialCreationOptionsJson {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hints: Vec<String>,
     /// Attestation; absent means none.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "lenient"
+    )]
     pub attestation: Option<AttestationConveyancePreference>,
     /// Wanted attestation statement formats, best first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -173,7 +188,11 @@ pub struct PublicKeyCredentialRequestOptionsJson {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow_credentials: Vec<PublicKeyCredentialDescriptor>,
     /// User verification; absent acts as `preferred`.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "lenient"
+    )]
     pub user_verification: Option<UserVerificationRequirement>,
     /// What the user is likely to use, best first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -186,7 +205,8 @@ pub struct PublicKeyCredentialRequestOptionsJson {
 impl PublicKeyCredentialRequestOptionsJson {
     /// The `userVerification` that a client acts on: absent is `preferred`.
     pub fn effective_user_verification(&self) -> UserVerificationRequirement {
-        self.user_verification.unwrap_or(UserVerificationRequirement::Preferred)
+        self.user_verification
+            .unwrap_or(UserVerificationRequirement::Preferred)
     }
 }
 
@@ -208,8 +228,14 @@ mod tests {
         let text = r#"{"challenge":"AA","userVerification":"sometimes","extensions":{"payment":{},"credentialProtectionPolicy":"x"},"new":1}"#;
         let options: PublicKeyCredentialRequestOptionsJson = serde_json::from_str(text).unwrap();
         assert_eq!(options.user_verification, None);
-        assert_eq!(options.effective_user_verification(), UserVerificationRequirement::Preferred);
-        assert_eq!(options.extensions, Some(AuthenticationExtensionsClientInputsJson::default()));
+        assert_eq!(
+            options.effective_user_verification(),
+            UserVerificationRequirement::Preferred
+        );
+        assert_eq!(
+            options.extensions,
+            Some(AuthenticationExtensionsClientInputsJson::default())
+        );
     }
 
     #[test]
@@ -221,17 +247,25 @@ mod tests {
             r#"{"challenge":"AA","userVerification":1}"#,
             r#"{"challenge":"AA","timeout":-1}"#,
         ] {
-            assert!(serde_json::from_str::<PublicKeyCredentialRequestOptionsJson>(text).is_err(), "{text}");
+            assert!(
+                serde_json::from_str::<PublicKeyCredentialRequestOptionsJson>(text).is_err(),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn require_resident_key_counts_only_without_resident_key() {
         let read = |text: &str| {
-            serde_json::from_str::<AuthenticatorSelectionCriteria>(text).unwrap().effective_resident_key()
+            serde_json::from_str::<AuthenticatorSelectionCriteria>(text)
+                .unwrap()
+                .effective_resident_key()
         };
         assert_eq!(read("{}"), ResidentKeyRequirement::Discouraged);
-        assert_eq!(read(r#"{"requireResidentKey":true}"#), ResidentKeyRequirement::Required);
+        assert_eq!(
+            read(r#"{"requireResidentKey":true}"#),
+            ResidentKeyRequirement::Required
+        );
         assert_eq!(
             read(r#"{"requireResidentKey":true,"residentKey":"discouraged"}"#),
             ResidentKeyRequirement::Discouraged

@@ -94,6 +94,21 @@ impl Origin {
         }))
     }
 
+    /// Whether `text` is this origin as browsers serialise it, without parsing or allocating. Where
+    /// it is not, `text` may still be another way to write the same origin.
+    pub fn is_serialized_as(&self, text: &str) -> bool {
+        /// Takes what is written off the front of the rest.
+        struct Rest<'a>(&'a str);
+        impl fmt::Write for Rest<'_> {
+            fn write_str(&mut self, part: &str) -> fmt::Result {
+                self.0 = self.0.strip_prefix(part).ok_or(fmt::Error)?;
+                Ok(())
+            }
+        }
+        let mut rest = Rest(text);
+        fmt::write(&mut rest, format_args!("{self}")).is_ok() && rest.0.is_empty()
+    }
+
     /// The scheme; none for an app.
     pub fn scheme(&self) -> Option<&str> {
         match &self.0 {
@@ -303,6 +318,10 @@ mod tests {
             "android:apk-key-hash:a-_Z",
         ] {
             assert_eq!(origin(text).to_string(), text);
+            assert!(origin(text).is_serialized_as(text));
+            assert!(!origin(text).is_serialized_as(&text[1..]));
+            assert!(!origin(text).is_serialized_as(&text[..text.len() - 1]));
+            assert!(!origin(text).is_serialized_as(&format!("{text}0")));
             let json = serde_json::to_string(&origin(text)).unwrap();
             assert_eq!(serde_json::from_str::<Origin>(&json).unwrap(), origin(text));
         }

@@ -22,7 +22,11 @@ pub struct RegistrationResponseJson {
     /// What the authenticator and client made.
     pub response: AuthenticatorAttestationResponseJson,
     /// Where the authenticator sat.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "lenient"
+    )]
     pub authenticator_attachment: Option<AuthenticatorAttachment>,
     /// Client extension outputs.
     pub client_extension_results: AuthenticationExtensionsClientOutputsJson,
@@ -56,7 +60,10 @@ pub struct AuthenticatorAttestationResponseJson {
 
 impl RegistrationResponseJson {
     /// A response as `toJSON()` writes it.
-    pub fn new(raw_id: impl Into<Base64Url>, response: AuthenticatorAttestationResponseJson) -> Self {
+    pub fn new(
+        raw_id: impl Into<Base64Url>,
+        response: AuthenticatorAttestationResponseJson,
+    ) -> Self {
         let raw_id = raw_id.into();
         Self {
             id: base64url::encode(&raw_id),
@@ -80,7 +87,11 @@ pub struct AuthenticationResponseJson {
     /// What the authenticator and client made.
     pub response: AuthenticatorAssertionResponseJson,
     /// Where the authenticator sat.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "lenient"
+    )]
     pub authenticator_attachment: Option<AuthenticatorAttachment>,
     /// Client extension outputs.
     pub client_extension_results: AuthenticationExtensionsClientOutputsJson,

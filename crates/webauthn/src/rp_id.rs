@@ -34,7 +34,11 @@ pub enum RpIdError {
 /// [`RpIdError::NotADomain`]
 pub fn check(rp_id: &str) -> Result<(), RpIdError> {
     let plain = matches!(url::Host::parse(rp_id), Ok(url::Host::Domain(domain)) if domain == rp_id);
-    if plain && !is_ip_address(rp_id) { Ok(()) } else { Err(RpIdError::NotADomain(rp_id.to_owned())) }
+    if plain && !is_ip_address(rp_id) {
+        Ok(())
+    } else {
+        Err(RpIdError::NotADomain(rp_id.to_owned()))
+    }
 }
 
 /// Whether a page of `origin` may claim `rp_id`: the origin is secure, and `rp_id` is its effective
@@ -56,12 +60,17 @@ pub fn validate(rp_id: &str, origin: &Origin) -> Result<(), RpIdError> {
     if !origin.is_potentially_trustworthy() {
         return Err(RpIdError::NotSecure(origin.clone()));
     }
-    let domain = origin.effective_domain().ok_or_else(|| RpIdError::NoEffectiveDomain(origin.clone()))?;
+    let domain = origin
+        .effective_domain()
+        .ok_or_else(|| RpIdError::NoEffectiveDomain(origin.clone()))?;
     if domain == rp_id {
         return Ok(());
     }
     if !is_below(domain, rp_id) {
-        return Err(RpIdError::NotASuffix { rp_id: rp_id.to_owned(), origin: origin.clone() });
+        return Err(RpIdError::NotASuffix {
+            rp_id: rp_id.to_owned(),
+            origin: origin.clone(),
+        });
     }
     // The suffix itself, or a part of the host's own public suffix, belongs to nobody.
     let is_suffix_of_suffix =
@@ -74,7 +83,8 @@ pub fn validate(rp_id: &str, origin: &Origin) -> Result<(), RpIdError> {
 
 /// Whether `name` ends in `.` and `parent`.
 fn is_below(name: &str, parent: &str) -> bool {
-    name.strip_suffix(parent).is_some_and(|head| head.ends_with('.'))
+    name.strip_suffix(parent)
+        .is_some_and(|head| head.ends_with('.'))
 }
 
 #[cfg(test)]
@@ -96,7 +106,11 @@ mod tests {
             ("github.io", "https://github.io"),
             ("xn--bcher-kva.example", "https://www.b\u{fc}cher.example"),
         ] {
-            assert_eq!(validate(rp_id, &page.parse().unwrap()), Ok(()), "{rp_id} {page}");
+            assert_eq!(
+                validate(rp_id, &page.parse().unwrap()),
+                Ok(()),
+                "{rp_id} {page}"
+            );
         }
     }
 
@@ -112,7 +126,11 @@ mod tests {
             ("localhost", "http://a.localhost"),
         ] {
             let result = validate(rp_id, &page.parse().unwrap());
-            assert_eq!(result, Err(RpIdError::PublicSuffix(rp_id.to_owned())), "{rp_id} {page}");
+            assert_eq!(
+                result,
+                Err(RpIdError::PublicSuffix(rp_id.to_owned())),
+                "{rp_id} {page}"
+            );
         }
     }
 
@@ -126,22 +144,50 @@ mod tests {
             ("example.org", "https://example.org."),
         ] {
             let result = validate(rp_id, &page.parse().unwrap());
-            assert!(matches!(result, Err(RpIdError::NotASuffix { .. })), "{rp_id} {page} {result:?}");
+            assert!(
+                matches!(result, Err(RpIdError::NotASuffix { .. })),
+                "{rp_id} {page} {result:?}"
+            );
         }
     }
 
     #[test]
     fn insecure_pages_and_addresses_have_no_rp_id() {
         let check = |page: &str| validate("example.org", &page.parse().unwrap());
-        assert!(matches!(check("http://example.org"), Err(RpIdError::NotSecure(_))));
-        assert!(matches!(check("https://127.0.0.1"), Err(RpIdError::NoEffectiveDomain(_))));
-        assert!(matches!(check("android:apk-key-hash:AAAA"), Err(RpIdError::NoEffectiveDomain(_))));
+        assert!(matches!(
+            check("http://example.org"),
+            Err(RpIdError::NotSecure(_))
+        ));
+        assert!(matches!(
+            check("https://127.0.0.1"),
+            Err(RpIdError::NoEffectiveDomain(_))
+        ));
+        assert!(matches!(
+            check("android:apk-key-hash:AAAA"),
+            Err(RpIdError::NoEffectiveDomain(_))
+        ));
     }
 
     #[test]
     fn an_rp_id_is_a_plain_domain() {
-        for text in ["", "Example.org", "https://example.org", "example.org:443", "example.org/", "127.0.0.1", "[::1]", "::1", "ex ample", "b\u{fc}cher.example", "0x7f.1"] {
-            assert_eq!(check(text), Err(RpIdError::NotADomain(text.to_owned())), "{text}");
+        for text in [
+            "",
+            "Example.org",
+            "https://example.org",
+            "example.org:443",
+            "example.org/",
+            "127.0.0.1",
+            "[::1]",
+            "::1",
+            "ex ample",
+            "b\u{fc}cher.example",
+            "0x7f.1",
+        ] {
+            assert_eq!(
+                check(text),
+                Err(RpIdError::NotADomain(text.to_owned())),
+                "{text}"
+            );
         }
     }
 }

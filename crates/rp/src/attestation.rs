@@ -1,0 +1,234 @@
+//! WebAuthn L3 §6.5 and §8: attestation statements, one file per format.
+
+mod android_key;
+mod apple;
+mod asn1;
+mod certificate;
+mod compound;
+mod fido_u2f;
+mod none;
+mod packed;
+mod statement;
+mod tpm;
+mod trust;
+
+use serde::{Deserialize, Serialize};
+use webauthn::Base64Url;
+use webauthn::authenticator_data::{Aaguid, AttestedCredentialData, AuthenticatorData};
+use webauthn::cbor::CborError;
+use webauthn::cose::{CoseAlgorithm, CoseKey};
+
+pub use certificate::CertificateError;
+pub use trust::{TrustAnchors, TrustAnchorsError};
+
+use crate::crypto::SignatureError;
+
+/// §6.5.3 the attestation types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttestationType {
+    /// No attestation.
+    None,
+    /// Signed by the credential's own key.
+    SelfAttestation,
+    /// Signed by a key of the model, or of an attestation CA: the statement does not tell which.
+    Basic,
+    /// Certified by an attestation CA for this authenticator (TPM).
+    AttestationCa,
+    /// Certified by an anonymization CA for this credential (Apple).
+    AnonymizationCa,
+}
+
+/// What an attestation proves.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "level", content = "reason")]
+pub enum Trust {
+    /// Nothing: there is none.
+    None,
+    /// Only that the credential's key exists.
+    SelfAttestation,
+    /// A certificate that leads to no trust anchor, and why.
+    Untrusted(String),
+    /// A certificate that leads to a trust anchor.
+    Trusted,
+}
+
+impl core::fmt::Display for Trust {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::None => f.write_str("no attestation"),
+            Self::SelfAttestation => f.write_str("self attestation"),
+            Self::Untrusted(reason) => write!(f, "an attestation that is not trusted ({reason})"),
+            Self::Trusted => f.write_str("a trusted attestation"),
+        }
+    }
+}
+
+/// What came of a new credential's attestation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attestation {
+    /// The statement format.
+    pub fmt: String,
+    /// The attestation type.
+    pub attestation_type: AttestationType,
+    /// What it proves.
+    pub trust: Trust,
+    /// The certificates, leaf first, each in DER.
+    pub trust_path: Vec<Base64Url>,
+    /// The model that a *trusted* attestation proves; what the authenticator merely says is in the
+    /// credential record.
+    pub model: Option<Aaguid>,
+    /// The serial number of an enterprise attestation (`id-fido-gen-ce-sernum`), if trusted.
+    pub serial_number: Option<Base64Url>,
+}
+
+/// Why an attestation statement is not correct.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AttestationError {
+    /// Not the members or types that the format has.
+    #[error("{0}")]
+    Syntax(&'static str),
+    /// The statement is not CBOR in canonical form.
+    #[error("{0}")]
+    Cbor(#[from] CborError),
+    /// `none`: a statement where none is expected.
+    #[error("an empty statement was expected")]
+    NotEmpty,
+    /// The algorithm is not the one that the format wants.
+    #[error("algorithm {expected} was expected, not {found}")]
+    Algorithm {
+        /// What the format wants.
+        expected: CoseAlgorithm,
+        /// What the statement says.
+        found: CoseAlgorithm,
+    },
+    /// The attestation signature does not count.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// The attestation certificate is not as the format wants it.
+    #[error("the attestation certificate {0}")]
+    Certificate(#[from] CertificateError),
+    /// `fido-u2f`: exactly one certificate is wanted.
+    #[error("one certificate was expected, not {found}")]
+    CertificateCount {
+        /// How many there are.
+        found: usize,
+    },
+    /// The certified or described key is not the credential's key.
+    #[error("the attested key is not the credential public key")]
+    PublicKeyMismatch,
+    /// What is attested is not this ceremony.
+    #[error("the attestation is of another ceremony: {0}")]
+    NotThisCeremony(&'static str),
+    /// `tpm`, `android-key`: what the authenticator says of the key is not acceptable.
+    #[error("{0}")]
+    Claim(&'static str),
+    /// `compound`: a statement inside is not correct.
+    #[error("the statement inside, of format `{fmt}`: {error}")]
+    Inside {
+        /// Its format.
+        fmt: String,
+        /// Why.
+        error: Box<AttestationError>,
+    },
+    /// `compound`: a statement inside is of a format that is not supported.
+    #[error("a statement inside is of format `{0}`, which is not supported")]
+    InsideUnsupported(String),
+}
+
+/// What every verification procedure is given.
+#[derive(Clone, Copy)]
+pub(crate) struct Input<'a> {
+    /// The statement, canonical CBOR.
+    pub att_stmt: &'a [u8],
+    /// The authenticator data as signed.
+    pub auth_data: &'a [u8],
+    /// The same, read.
+    pub parsed: &'a AuthenticatorData<'a>,
+    /// The new credential in it.
+    pub credential: &'a AttestedCredentialData<'a>,
+    /// Its key.
+    pub key: &'a CoseKey,
+    /// The hash of the client data.
+    pub client_data_hash: &'a [u8; 32],
+}
+
+impl Input<'_> {
+    /// `authenticatorData || clientDataHash`, which most formats sign.
+    fn signed(&self) -> Vec<u8> {
+        [self.auth_data, self.client_data_hash].concat()
+    }
+}
+
+/// What a verification procedure returns.
+#[derive(Debug)]
+pub(crate) struct Verified {
+    pub attestation_type: AttestationType,
+    /// Leaf first.
+    pub trust_path: Vec<Vec<u8>>,
+}
+
+/// The supported formats.
+pub const FORMATS: &[&str] = &[
+    "none",
+    "packed",
+    "fido-u2f",
+    "tpm",
+    "android-key",
+    "apple",
+    "compound",
+];
+
+/// Runs the verification procedure of a format; `None` if the format is not supported.
+/// (`android-safetynet` is not: Google has retired the service behind it.)
+pub(crate) fn verify(fmt: &str, input: &Input<'_>) -> Option<Result<Verified, AttestationError>> {
+    if fmt == "compound" {
+        Some(compound::verify(input))
+    } else {
+        verify_single(fmt, input)
+    }
+}
+
+/// As [`verify`], for the formats that may stand inside `compound`.
+fn verify_single(fmt: &str, input: &Input<'_>) -> Option<Result<Verified, AttestationError>> {
+    Some(match fmt {
+        "none" => none::verify(input),
+        "packed" => packed::verify(input),
+        "fido-u2f" => fido_u2f::verify(input),
+        "tpm" => tpm::verify(input),
+        "android-key" => android_key::verify(input),
+        "apple" => apple::verify(input),
+        _ => return None,
+    })
+}
+
+/// Assesses the trustworthiness of a verified statement.
+pub(crate) fn assess(
+    fmt: &str,
+    verified: Verified,
+    claimed: Aaguid,
+    anchors: &TrustAnchors,
+    now_unix: u64,
+) -> Attestation {
+    let trust = match verified.attestation_type {
+        AttestationType::None => Trust::None,
+        AttestationType::SelfAttestation => Trust::SelfAttestation,
+        _ => anchors.assess(&verified.trust_path, now_unix),
+    };
+    let trusted = trust == Trust::Trusted;
+    let serial_number = trusted
+        .then(|| certificate::serial_number(verified.trust_path.first()?))
+        .flatten()
+        .map(Base64Url);
+    Attestation {
+        fmt: fmt.to_owned(),
+        attestation_type: verified.attestation_type,
+        trust,
+        // U2F authenticators have no AAGUID to prove.
+        model: (trusted && claimed != Aaguid::ZERO).then_some(claimed),
+        trust_path: verified.trust_path.into_iter().map(Base64Url).collect(),
+        serial_number,
+    }
+}
