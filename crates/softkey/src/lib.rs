@@ -1,1 +1,3 @@
-//! A running software security key
+//! A running software security key: authenticator, durable store, prompts, and a wire.
+
+pub mod store;

@@ -1,0 +1,353 @@
+//! The durable store: one file per key, sealed under a passphrase
+//!
+//! The file is a redb database with two tables: `header` tells format and protection, `records` holds
+//! what the authenticator wants kept. A commit of the key is one write transaction that is on disk
+//! before the key goes on; a power cut or `kill -9` leaves the state before it or after it.
+//!
+//! Values are sealed with AES-256-GCM under a key from a passphrase (Argon2id), bound to the record
+//! they belong to; record names are replaced by their HMAC. What no software store can resist is
+//! that somebody puts an old copy of the whole file back.
+
+mod seal;
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use authenticator::{Change, RecordError, State, Store, StoreError, Write};
+use redb::{
+    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition,
+    backends::FileBackend,
+};
+use zeroize::Zeroizing;
+
+pub use seal::{Cost, Passphrase};
+use seal::{Header, Seal};
+
+const HEADER: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("header");
+const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
+const HEADER_KEY: &str = "pinward-key";
+
+/// redb's page cache; its default of a gigabyte is for other databases than ours.
+const CACHE_BYTES: usize = 4 << 20;
+
+/// How the records of a file are protected.
+#[derive(Debug, Clone)]
+pub enum Protection {
+    /// Sealed under a key from this passphrase.
+    Sealed(Passphrase, Cost),
+    /// Not at all: whoever reads the file has the private keys. For test keys only.
+    InsecurePlaintext,
+}
+
+impl Protection {
+    /// Sealed, at the usual cost of a guess.
+    #[must_use]
+    pub fn sealed(passphrase: Passphrase) -> Self {
+        Self::Sealed(passphrase, Cost::default())
+    }
+}
+
+/// Why a key's file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The file is not there.
+    #[error("there is no key file {0}")]
+    NotFound(PathBuf),
+    /// A new file was asked for, and there is one.
+    #[error("{0} exists already")]
+    Exists(PathBuf),
+    /// Another process has the file open.
+    #[error("another program is using the key file {0}")]
+    InUse(PathBuf),
+    /// The passphrase does not open the file.
+    #[error("the passphrase is wrong")]
+    WrongPassphrase,
+    /// An empty passphrase protects nothing.
+    #[error("the passphrase is empty")]
+    EmptyPassphrase,
+    /// The file is sealed, but no passphrase was given.
+    #[error("the key file is sealed: it needs its passphrase")]
+    Sealed,
+    /// The file is not sealed, but a passphrase was given.
+    #[error("the key file is not sealed, yet a passphrase was given")]
+    NotSealed,
+    /// The file was written by a later version of this program.
+    #[error("the key file has format {0}; this program knows format {known}", known = seal::FORMAT)]
+    NewerFormat(u64),
+    /// The file is not a key file, or parts of it have changed.
+    #[error("{path} is damaged, or not a key file: {reason}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// The system refused.
+    #[error("{path}: {error}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// A cryptographic operation failed.
+    #[error("the key file cannot be sealed: {0}")]
+    Crypto(&'static str),
+}
+
+/// A key's file. Only one process can have it open.
+#[derive(Debug)]
+pub struct FileStore {
+    database: Database,
+    seal: Seal,
+}
+
+impl FileStore {
+    /// Makes a new file, readable by this user only, that holds `state`.
+    ///
+    /// The file appears under its name only when it is complete.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError::Exists`] when there is a file of that name; or the system refuses.
+    pub fn create(path: &Path, protection: &Protection, state: &State) -> Result<Self, FileError> {
+        if path.symlink_metadata().is_ok() {
+            return Err(FileError::Exists(path.to_owned()));
+        }
+        let draft = Draft::new(path)?;
+        let (header, seal) = Header::create(protection)?;
+        let store = Self {
+            database: database(&draft.path, path)?,
+            seal,
+        };
+        store
+            .write_all(&header, &state.snapshot())
+            .map_err(|reason| damaged(path, &reason))?;
+        draft.publish(path)?;
+        Ok(store)
+    }
+
+    /// Opens an existing file and reads the state it holds.
+    ///
+    /// # Errors
+    ///
+    /// Each reason has its own variant; a wrong passphrase is [`FileError::WrongPassphrase`].
+    pub fn open(path: &Path, protection: &Protection) -> Result<(Self, State), FileError> {
+        match fs::metadata(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                return Err(FileError::NotFound(path.to_owned()));
+            }
+            // An empty file would become a new database.
+            Ok(meta) if meta.is_file() && meta.len() == 0 => {
+                return Err(damaged(path, "it is empty"));
+            }
+            Ok(meta) if !meta.is_file() => return Err(damaged(path, "it is not a file")),
+            _ => {}
+        }
+        let database = database(path, path)?;
+        let header = read_header(&database).map_err(|e| damaged(path, &e))?;
+        let header = header.ok_or_else(|| damaged(path, "it has no header"))?;
+        let seal = Header::decode(&header)
+            .and_then(|h| h.open(protection))
+            .map_err(|e| e.at(path))?;
+        let store = Self { database, seal };
+        let state = store.load().map_err(|reason| damaged(path, &reason))?;
+        Ok((store, state))
+    }
+
+    /// Opens the file, or makes it with the state that `fresh` gives.
+    ///
+    /// # Errors
+    ///
+    /// As [`FileStore::open`] and [`FileStore::create`].
+    pub fn open_or_create(
+        path: &Path,
+        protection: &Protection,
+        fresh: impl FnOnce() -> State,
+    ) -> Result<(Self, State), FileError> {
+        match Self::open(path, protection) {
+            Err(FileError::NotFound(_)) => {
+                let state = fresh();
+                Ok((Self::create(path, protection, &state)?, state))
+            }
+            other => other,
+        }
+    }
+
+    fn write_all(&self, header: &[u8], changes: &[Change]) -> Result<(), String> {
+        let transaction = self.database.begin_write().map_err(text)?;
+        {
+            let mut table = transaction.open_table(HEADER).map_err(text)?;
+            table.insert(HEADER_KEY, header).map_err(text)?;
+            self.write(&transaction, changes)?;
+        }
+        transaction.commit().map_err(text)
+    }
+
+    fn write(
+        &self,
+        transaction: &redb::WriteTransaction,
+        changes: &[Change],
+    ) -> Result<(), String> {
+        let mut table = transaction.open_table(RECORDS).map_err(text)?;
+        for write in changes.iter().flat_map(Change::writes) {
+            match write {
+                Write::Put { key, value } => {
+                    let value = self.seal.value(&key, &value).map_err(text)?;
+                    table
+                        .insert(&*self.seal.name(&key), value.as_slice())
+                        .map_err(text)?;
+                }
+                Write::Delete { key } => {
+                    table.remove(&*self.seal.name(&key)).map_err(text)?;
+                }
+                Write::DeleteAll { prefix } => {
+                    table
+                        .retain(|name, _| name.first() != Some(&prefix))
+                        .map_err(text)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn load(&self) -> Result<State, String> {
+        let transaction = self.database.begin_read().map_err(text)?;
+        let table = transaction.open_table(RECORDS).map_err(text)?;
+        let mut records: Vec<(Vec<u8>, Zeroizing<Vec<u8>>)> = Vec::new();
+        for entry in table.iter().map_err(text)? {
+            let (name, value) = entry.map_err(text)?;
+            records.push(self.seal.open(name.value(), value.value()).map_err(text)?);
+        }
+        let state = State::load(
+            records
+                .iter()
+                .map(|(key, value)| (key.as_slice(), value.as_slice())),
+        );
+        state.map_err(|e: RecordError| e.to_string())
+    }
+}
+
+impl Store for FileStore {
+    fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        let commit = || -> Result<(), String> {
+            // redb's default durability: on disk when commit returns.
+            let transaction = self.database.begin_write().map_err(text)?;
+            self.write(&transaction, changes)?;
+            transaction.commit().map_err(text)
+        };
+        commit().map_err(StoreError)
+    }
+}
+
+fn text(error: impl ToString) -> String {
+    error.to_string()
+}
+
+fn damaged(path: &Path, reason: &(impl ToString + ?Sized)) -> FileError {
+    FileError::Damaged {
+        path: path.to_owned(),
+        reason: reason.to_string(),
+    }
+}
+
+/// Opens `file` as a database; errors name `path`.
+fn database(file: &Path, path: &Path) -> Result<Database, FileError> {
+    let io = |error| FileError::Io {
+        path: path.to_owned(),
+        error,
+    };
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(file)
+        .map_err(io)?;
+    // redb checks sums, yet says that an altered file may make it panic: such a file is damaged too.
+    let open = std::panic::AssertUnwindSafe(|| {
+        Builder::new()
+            .set_cache_size(CACHE_BYTES)
+            .set_check_integrity_on_open(true)
+            .create_with_backend(FileBackend::new(file)?)
+    });
+    match quietly(open) {
+        Some(Ok(database)) => Ok(database),
+        Some(Err(DatabaseError::DatabaseAlreadyOpen)) => Err(FileError::InUse(path.to_owned())),
+        Some(Err(error)) => Err(damaged(path, &error)),
+        None => Err(damaged(path, "its structure is broken")),
+    }
+}
+
+fn quietly<T>(work: impl FnOnce() -> T + std::panic::UnwindSafe) -> Option<T> {
+    std::panic::catch_unwind(work).ok()
+}
+
+fn read_header(database: &Database) -> Result<Option<Vec<u8>>, String> {
+    let transaction = database.begin_read().map_err(text)?;
+    let table = match transaction.open_table(HEADER) {
+        Ok(table) => table,
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+        Err(e) => return Err(text(e)),
+    };
+    Ok(table
+        .get(HEADER_KEY)
+        .map_err(text)?
+        .map(|value| value.value().to_vec()))
+}
+
+/// A file under construction, beside its final place; removed unless it is published.
+#[derive(Debug)]
+struct Draft {
+    path: PathBuf,
+}
+
+impl Draft {
+    fn new(target: &Path) -> Result<Self, FileError> {
+        let mut suffix = [0; 8];
+        getrandom::fill(&mut suffix).map_err(|_| FileError::Crypto("no randomness"))?;
+        let mut name = target.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{:016x}.new", u64::from_be_bytes(suffix)));
+        let path = target.with_file_name(name);
+        let made = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path);
+        made.map_err(|error| FileError::Io {
+            path: target.to_owned(),
+            error,
+        })?;
+        Ok(Self { path })
+    }
+
+    /// Gives the finished file its name, without replacing another that came in between.
+    fn publish(self, target: &Path) -> Result<(), FileError> {
+        let io = |error| FileError::Io {
+            path: target.to_owned(),
+            error,
+        };
+        match fs::hard_link(&self.path, target) {
+            Ok(()) => {}
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(FileError::Exists(target.to_owned()));
+            }
+            Err(e) => return Err(io(e)),
+        }
+        let directory = target.parent().filter(|d| !d.as_os_str().is_empty());
+        // The name has to survive a power cut as the contents do.
+        File::open(directory.unwrap_or(Path::new(".")))
+            .and_then(|d| d.sync_all())
+            .map_err(io)
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;
