@@ -188,7 +188,8 @@ impl Verdict {
 ///
 /// # Errors
 /// [`BeginError::NoCredentials`] if a user is named who has none: an empty list would ask for
-/// anybody's credential. [`BeginError::UserHandle`] if the handle has an impossible length.
+/// anybody's credential. [`BeginError::UserHandle`] and [`BeginError::CredentialOfOtherUser`] if the
+/// handle has an impossible length, or a record is of another user.
 pub fn begin(
     rp: &RelyingParty,
     policy: AuthenticationPolicy,

@@ -28,6 +28,9 @@ pub enum BeginError {
     /// The named user has no credential. An empty list would ask for *anybody's*.
     #[error("the user has no credential")]
     NoCredentials,
+    /// A credential of another user was handed in with the named user's.
+    #[error("credential {0} belongs to another user than the named one")]
+    CredentialOfOtherUser(Base64Url),
 }
 
 /// Fresh random bytes; the text asks for 16 or more (§13.4.3).

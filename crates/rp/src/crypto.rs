@@ -143,7 +143,6 @@ pub(crate) fn check_key(key: &CoseKey) -> Result<(), SignatureError> {
         _ => {
             let scheme = scheme(alg).ok_or(SignatureError::Unsupported(alg))?;
             let raw = raw(key).ok_or(invalid)?;
-            // One signature that cannot be valid tells whether the key is.
             ParsedPublicKey::new(scheme, raw)
                 .map(drop)
                 .map_err(|_| invalid)
