@@ -208,7 +208,15 @@ pub fn begin(
         Who::User {
             handle,
             credentials,
-        } => (Some(handle.into()), credentials),
+        } => {
+            if let Some(other) = credentials
+                .iter()
+                .find(|record| *record.user_handle != *handle)
+            {
+                return Err(BeginError::CredentialOfOtherUser(other.id.clone()));
+            }
+            (Some(handle.into()), credentials)
+        }
     };
     let challenge = ceremony::new_challenge(rng);
     let options = PublicKeyCredentialRequestOptionsJson {

@@ -452,6 +452,9 @@ fn an_enterprise_serial_number_is_told_only_if_trusted() {
     assert_eq!(attestation.trust, Trust::Trusted);
 }
 
+/// Makes the statements inside from the self attestation and a way to write one.
+type Inside = fn(&[u8], &dyn Fn(&str, &[u8]) -> Value) -> Vec<Value>;
+
 /// `compound`: all statements must be correct, the strongest counts.
 #[test]
 fn a_compound_statement_is_as_strong_as_its_strongest() {
@@ -459,7 +462,7 @@ fn a_compound_statement_is_as_strong_as_its_strongest() {
         let stmt = Value::decode(stmt).unwrap();
         Value::Map(vec![("fmt".into(), fmt.into()), ("attStmt".into(), stmt)])
     };
-    let run = |make: fn(&[u8], &dyn Fn(&str, &[u8]) -> Value) -> Vec<Value>| {
+    let run = |make: Inside| {
         let mut made = made::registration(UserVerificationPolicy::Never);
         made.fmt = "compound".into();
         made.attest = Box::new(move |auth_data, hash, signer| {
@@ -473,7 +476,7 @@ fn a_compound_statement_is_as_strong_as_its_strongest() {
     for (words, make) in [
         (
             "two or more",
-            (|own, one| vec![one("packed", own)]) as fn(&[u8], &dyn Fn(&str, &[u8]) -> Value) -> _,
+            (|own, one| vec![one("packed", own)]) as Inside,
         ),
         ("empty statement was expected", |own, one| {
             vec![one("packed", own), one("none", own)]

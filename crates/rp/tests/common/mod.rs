@@ -1,6 +1,12 @@
 //! What the tests of this crate share: test data, a source of "random" challenges, and an
 //! authenticator of which every part can be changed.
-#![allow(unreachable_pub, dead_code, clippy::unwrap_used, clippy::panic)] // each test file uses its part of it
+#![allow(
+    unreachable_pub,
+    dead_code,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::panic
+)] // each test file uses its part of it
 
 pub mod certificate;
 pub mod made;
