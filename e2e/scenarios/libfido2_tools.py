@@ -8,6 +8,7 @@ import base64
 import hashlib
 import os
 
+from harness.libfido2 import info, set_pin
 from harness.proc import run, run_on_terminal
 from harness.scenario import expect, expect_in, main, scenario
 from harness.umockdev import NODE
@@ -20,18 +21,6 @@ def key_on_bus(t, **options):
     key, bus = t.key(**options), t.bus()
     bus.attach(key.socket)
     return key, bus
-
-
-def set_pin(bus, pin=PIN):
-    run_on_terminal(
-        ["fido2-token", "-S", NODE],
-        [("Enter new PIN", pin), ("Enter the same PIN again", pin)],
-        env=bus.env,
-    )
-
-
-def info(bus):
-    return run(["fido2-token", "-I", NODE], env=bus.env)[0]
 
 
 def challenge():
@@ -83,7 +72,7 @@ def lists_and_describes_the_key(t):
 def sets_and_changes_the_pin(t):
     """fido2-token -S sets a PIN, -C changes it; the new one counts after a power cycle too."""
     key, bus = key_on_bus(t)
-    set_pin(bus)
+    set_pin(bus, PIN)
     said = info(bus)
     expect("noclientPin" not in said and "clientPin" in said, f"the key has no PIN after -S:\n{said}")
     expect_in("pin retries: 8", said)
@@ -128,7 +117,7 @@ def registers_and_signs_in_without_a_pin(t):
 def registers_and_signs_in_with_a_pin(t):
     """PIN set: the tool asks for it, and the UV flag of both answers is checked by -V -v."""
     _, bus = key_on_bus(t)
-    set_pin(bus)
+    set_pin(bus, PIN)
     credential, _ = register(t, bus, flags="-v", pin=PIN)
     sign_in(t, bus, credential, flags="-v", pin=PIN)
     register(t, bus, flags="-r -v", pin=PIN)
@@ -154,7 +143,7 @@ def a_signature_of_another_key_is_refused(t):
 def three_wrong_pins_then_a_power_cycle(t):
     """Three wrong PINs lock the key until it has lost power, and the count survives that."""
     key, bus = key_on_bus(t)
-    set_pin(bus)
+    set_pin(bus, PIN)
 
     def change(current, ok):
         return run_on_terminal(

@@ -1,5 +1,6 @@
 """Debian's OpenSSH with the software key on a mocked USB bus: make a key, log in with it."""
 
+from harness.libfido2 import set_pin
 from harness.proc import run
 from harness.scenario import expect, expect_in, main, scenario
 from harness.sshd import Sshd
@@ -20,7 +21,7 @@ def make(t, env, *options):
     identity = t.file("id")
     for old in (identity, t.file("id.pub")):
         old.unlink(missing_ok=True)
-    argv = ["ssh-keygen", "-q", "-t", "ed25519-sk", "-N", "", "-f", identity]
+    argv = ["ssh-keygen", "-vvv", "-t", "ed25519-sk", "-N", "", "-f", identity]
     for option in (f"device={NODE}", *options):
         argv += ["-O", option]
     run(argv, env=env)
@@ -47,8 +48,6 @@ def logs_in_with_a_pin(t):
     key, bus, sshd = t.key(), t.bus(), t.use(Sshd(t.work))
     bus.attach(key.socket)
     env = askpass(t, bus, PIN)
-    from libfido2_tools import set_pin
-
     set_pin(bus, PIN)
     identity, public = make(t, env, "verify-required")
     sshd.authorize(public, "verify-required")
