@@ -106,7 +106,7 @@ fn a_changed_bit_of_an_assertion_is_refused() {
                 vector.signature.len(),
             ][part];
             for at in 0..length {
-                let mut changed = copy(vector);
+                let mut changed = vector.clone();
                 let bytes = [
                     &mut changed.authenticator_data,
                     &mut changed.authentication_client_data,
@@ -142,7 +142,7 @@ fn a_changed_bit_of_a_trusted_attestation_is_refused() {
             0..0
         };
         for at in (0..object.len()).filter(|at| !unsigned.contains(at)) {
-            let mut changed = copy(vector);
+            let mut changed = vector.clone();
             changed.attestation_object[at] ^= 1 << (at % 8);
             let result = vectors.register(&changed, AttestationTrustPolicy::Trusted);
             assert!(
@@ -178,19 +178,19 @@ fn parts_of_another_vector_are_refused() {
             .unwrap()
             .record;
         let code = |changed: &Vector| vectors.authenticate(changed, &record).unwrap_err().code();
-        let mut changed = copy(a);
+        let mut changed = (*a).clone();
         changed.signature = b.signature.clone();
         assert_eq!(code(&changed), "signature");
-        changed = copy(a);
+        changed = (*a).clone();
         changed.authentication_client_data = b.authentication_client_data.clone();
         assert_eq!(code(&changed), "challenge");
-        changed = copy(a);
+        changed = (*a).clone();
         changed.credential_id = b.credential_id.clone();
         assert_eq!(code(&changed), "credential-not-allowed");
-        changed = copy(a);
+        changed = (*a).clone();
         changed.authentication_client_data = a.registration_client_data.clone();
         assert_eq!(code(&changed), "client-data-type");
-        changed = copy(a);
+        changed = (*a).clone();
         changed.attestation_object = b.attestation_object.clone();
         let refusal = vectors
             .register(&changed, AttestationTrustPolicy::Any)
@@ -203,19 +203,4 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack
         .windows(needle.len())
         .position(|window| window == needle)
-}
-
-fn copy(vector: &Vector) -> Vector {
-    Vector {
-        id: vector.id.clone(),
-        fmt: vector.fmt.clone(),
-        registration_challenge: vector.registration_challenge.clone(),
-        registration_client_data: vector.registration_client_data.clone(),
-        attestation_object: vector.attestation_object.clone(),
-        credential_id: vector.credential_id.clone(),
-        authentication_challenge: vector.authentication_challenge.clone(),
-        authentication_client_data: vector.authentication_client_data.clone(),
-        authenticator_data: vector.authenticator_data.clone(),
-        signature: vector.signature.clone(),
-    }
 }

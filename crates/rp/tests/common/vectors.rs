@@ -16,6 +16,7 @@ use webauthn::response::{
 
 use super::{Fixed, NOW, data, hex};
 
+#[derive(Clone)]
 pub struct Vector {
     pub id: String,
     pub fmt: String,
