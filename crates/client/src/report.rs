@@ -168,6 +168,8 @@ pub enum DomExceptionName {
     InvalidStateError,
     /// Refused, cancelled, timed out: the page shall not know which.
     NotAllowedError,
+    /// The options name something that is not well-formed or does not belong.
+    SyntaxError,
     /// None of the offered algorithms or parameters can be used.
     NotSupportedError,
     /// The origin may not use this relying party identifier.
@@ -188,6 +190,7 @@ impl DomExceptionName {
             Self::NotAllowedError => "NotAllowedError",
             Self::NotSupportedError => "NotSupportedError",
             Self::SecurityError => "SecurityError",
+            Self::SyntaxError => "SyntaxError",
             Self::TypeError => "TypeError",
             Self::UnknownError => "UnknownError",
         }

@@ -105,7 +105,7 @@ pub struct KeyFacts {
 
 impl KeyFacts {
     /// Whether a PIN can verify the user for this ceremony now.
-    fn pin_ready(&self) -> bool {
+    pub(crate) fn pin_ready(&self) -> bool {
         self.client_pin == Some(true) && !self.no_mc_ga_permissions_with_client_pin
     }
 
@@ -617,8 +617,8 @@ impl<'a> Decision<'a> {
             .push(fact.reason(words::puat_required(fact.value)));
         match fact.value {
             PuatRequired::Escalate if usable => self.verify(),
-            PuatRequired::PinLoop if key.pin_ready() => Action::Quirk(Quirk::PinLoop),
-            PuatRequired::TouchPinLoop if key.pin_ready() => Action::Quirk(Quirk::TouchPinLoop),
+            PuatRequired::PinLoop if key.pin_ready() => self.in_a_loop(Quirk::PinLoop),
+            PuatRequired::TouchPinLoop if key.pin_ready() => self.in_a_loop(Quirk::TouchPinLoop),
             // The loops were seen with a PIN; without one nobody has looked.
             PuatRequired::PinLoop | PuatRequired::TouchPinLoop => Action::Unknown {
                 rule: words::always_rule(self.facts),
@@ -635,12 +635,38 @@ impl<'a> Decision<'a> {
         }
     }
 
+    /// The loop goes round as long as the key takes the PIN.
+    fn in_a_loop(&mut self, quirk: Quirk) -> Action {
+        let key = &self.facts.key;
+        if key.pin_blocked {
+            return match self.blocked() {
+                Action::ByPin { entry, enrol, .. } => Action::ByPin {
+                    entry,
+                    touch_first: quirk == Quirk::TouchPinLoop,
+                    enrol,
+                },
+                action => action,
+            };
+        }
+        if key.force_pin_change {
+            let fact = &self.platform.rules.forced_pin_change;
+            self.reasons.push(words::key_force_change());
+            self.reasons.push(fact.reason(words::FORCED_IN_LOOP));
+            return Action::Unknown {
+                rule: "forced_pin_change",
+                per_device: false,
+            };
+        }
+        Action::Quirk(quirk)
+    }
+
     /// Nothing stands against a touch alone, except one known fault.
     fn touch_only(&mut self) -> Action {
         let facts = self.facts;
         let fact = &self.platform.rules.exclude_list_no_match;
         let affected = facts.ceremony == Ceremony::Create
-            && facts.list == CredentialList::NoMatch
+            // Without a token, a hidden credential looks like none.
+            && matches!(facts.list, CredentialList::NoMatch | CredentialList::Hidden)
             && facts.key.client_pin == Some(true);
         match fact.value {
             ExcludeListNoMatch::Hang if affected => {
@@ -674,10 +700,12 @@ impl<'a> Decision<'a> {
             };
         }
         self.reasons.push(words::key_pin_set());
-        if key.pin_blocked {
+        let rules = &self.platform.rules;
+        // A platform that does not look goes on as if the PIN could be right.
+        let in_vain = key.pin_blocked && rules.pin_blocked.value == PinBlocked::Ask;
+        if key.pin_blocked && !in_vain {
             return self.blocked();
         }
-        let rules = &self.platform.rules;
         let entry = if key.force_pin_change {
             let fact = &rules.forced_pin_change;
             self.reasons.push(words::key_force_change());
@@ -700,6 +728,7 @@ impl<'a> Decision<'a> {
         };
         let touch_first = rules.touch_before_pin.value.is_yes();
         match self.enrol() {
+            Ok(_) if in_vain => self.blocked(),
             Ok(enrol) => Action::ByPin {
                 entry,
                 touch_first,

@@ -79,6 +79,9 @@ impl Disposition {
     /// Predicts the steps, the flag and the end of the ceremony.
     pub fn expected(&self, facts: &Facts, platform: &PlatformProfile) -> Expected {
         let mut steps = Vec::new();
+        if looks_too_early(facts, platform) {
+            return no_match(steps, platform, false);
+        }
         match self.action {
             Action::NotRequired => {}
             Action::U2f => steps.push(Step::U2f),
@@ -138,13 +141,11 @@ impl Disposition {
         let built_in = matches!(self.action, Action::ByBuiltInUv { .. });
         let verified = !matches!(self.action, Action::NotRequired | Action::U2f);
         let found = match facts.list {
-            CredentialList::Empty | CredentialList::Match => true,
+            // U2F knows no discoverable credentials.
+            CredentialList::Empty => facts.key.ctap2 || facts.ceremony == Ceremony::Create,
+            CredentialList::Match => true,
             CredentialList::NoMatch => false,
-            // Only a pre-flight with the token, or verification inside the request, finds it.
-            CredentialList::Hidden => {
-                let late = platform.rules.pre_flight.value != PreFlight::BeforeToken;
-                verified && (late || (built_in && !facts.key.pin_uv_auth_token))
-            }
+            CredentialList::Hidden => verified,
         };
         // A finger on the sensor is a touch too.
         let touch = |steps: &mut Vec<Step>| {
@@ -155,23 +156,11 @@ impl Disposition {
         match facts.ceremony {
             Ceremony::Create => {
                 touch(&mut steps);
-                // The key itself finds an excluded credential that verification uncovers.
-                let found = found || (facts.list == CredentialList::Hidden && verified);
                 if facts.list != CredentialList::Empty && found {
                     return Expected::failed(steps, DomExceptionName::InvalidStateError);
                 }
             }
-            Ceremony::Get if !found => {
-                if platform.rules.pre_flight.value == PreFlight::BeforeToken {
-                    steps.clear();
-                }
-                match platform.rules.no_matching_credential.value {
-                    NoMatch::TouchThenFail => touch(&mut steps),
-                    NoMatch::Fail => {}
-                    NoMatch::Unknown => return Expected::stuck(steps, Ended::Unknown),
-                }
-                return Expected::failed(steps, DomExceptionName::NotAllowedError);
-            }
+            Ceremony::Get if !found => return no_match(steps, platform, built_in),
             Ceremony::Get => {
                 touch(&mut steps);
                 let picker = platform.rules.account_picker.value == AccountPicker::Always;
@@ -187,6 +176,24 @@ impl Disposition {
             error: None,
         }
     }
+}
+
+/// Whether the list is tried before there is a token, so that nothing of it is found.
+fn looks_too_early(facts: &Facts, platform: &PlatformProfile) -> bool {
+    platform.rules.pre_flight.value == PreFlight::BeforeToken
+        && facts.ceremony == Ceremony::Get
+        && facts.key.ctap2
+        && matches!(facts.list, CredentialList::Hidden | CredentialList::NoMatch)
+}
+
+/// The key shows none of the allowed credentials.
+fn no_match(mut steps: Vec<Step>, platform: &PlatformProfile, touched: bool) -> Expected {
+    match platform.rules.no_matching_credential.value {
+        NoMatch::TouchThenFail if !touched => steps.push(Step::Touch),
+        NoMatch::TouchThenFail | NoMatch::Fail => {}
+        NoMatch::Unknown => return Expected::stuck(steps, Ended::Unknown),
+    }
+    Expected::failed(steps, DomExceptionName::NotAllowedError)
 }
 
 fn pin_steps(entry: PinEntry) -> &'static [Step] {

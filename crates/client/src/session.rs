@@ -1,0 +1,799 @@
+//! CTAP 2.3 §6.1.1 and §6.2.1: one key within one ceremony, from getInfo to the request itself.
+//!
+//! The state is [`Wait`]: what the session waits for. The pure decision of [`crate::uv`] says what to
+//! do; the files beside this one do it: `verify` (PIN and built-in verification), `lists`
+//! (pre-flight), `enroll`, `prf`, `u2f`, and `create` and `get` (the requests).
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use ctap::client_pin::Permissions;
+use ctap::entities::CredentialDescriptor;
+use ctap::pin_protocol::{PinUvAuthProtocol, SharedSecret};
+use ctap::{Command, Status, get_info, make_credential, request_bytes, split_response};
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use crate::ceremony::{Ceremony, KeyId, Request};
+use crate::enroll::Enrol;
+use crate::lists::PreFlight;
+use crate::outcome::{Failure, FailureReason};
+use crate::pin::{MIN_CODE_POINTS, Pin, PinPolicy};
+use crate::policy::HostPolicy;
+use crate::prompt::{Prompt, TouchPurpose, UserInput};
+use crate::report::{DomExceptionName, Ended, Party, Step};
+use crate::rules::{self, ExcludeListNoMatch, PinBlocked};
+use crate::u2f::U2f;
+use crate::uv::{
+    self, Action, CredentialList, Disposition, Facts, KeyFacts, LOOP_ROUNDS, PinEntry, Quirk,
+    Unsatisfiable, disposition, unsatisfiable_error,
+};
+use crate::verify::{Agreement, Dialog};
+
+/// What a session waits for.
+#[derive(Debug)]
+pub(crate) enum Wait {
+    /// Nothing: it has not begun, or it is between two states.
+    Nothing,
+    /// authenticatorGetInfo.
+    Info,
+    /// The number of PIN tries left.
+    PinRetries(AfterRetries),
+    /// A touch that chooses the key, or precedes a failure.
+    Touch(AfterTouch),
+    /// The person.
+    User(Dialog),
+    /// The key's key-agreement key.
+    KeyAgreement(Agreement),
+    /// setPIN.
+    SetPin(Pin),
+    /// changePIN.
+    ChangePin {
+        /// The PIN that the key has until now.
+        old: Pin,
+        /// The one it is to have.
+        new: Pin,
+    },
+    /// A token by PIN or by built-in verification.
+    Token {
+        /// Under which the token comes.
+        secret: SharedSecret,
+        /// The PIN that was sent; none for built-in verification.
+        pin: Option<Pin>,
+    },
+    /// A finger being enrolled.
+    Enrol(Enrol),
+    /// Lists tried without a touch.
+    PreFlight(PreFlight),
+    /// authenticatorMakeCredential or authenticatorGetAssertion.
+    Main,
+    /// The request that shows a known fault.
+    Faulty,
+    /// authenticatorGetNextAssertion.
+    Next,
+    /// CTAP1/U2F.
+    U2f(U2f),
+}
+
+impl Wait {
+    /// Whether the key is at work.
+    pub(crate) fn is_key(&self) -> bool {
+        !matches!(self, Self::Nothing | Self::User(_))
+    }
+}
+
+/// What the number of tries left is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AfterRetries {
+    /// The decision.
+    Decide,
+    /// The next entry, after a wrong one.
+    AskAgain {
+        /// The dialog is the one for changing the PIN.
+        changing: bool,
+    },
+}
+
+/// What follows a touch.
+#[derive(Debug)]
+pub(crate) enum AfterTouch {
+    /// The failure that was decided before.
+    Fail(Failure),
+    /// Creating a PIN.
+    CreatePin {
+        /// With "not now".
+        optional: bool,
+    },
+    /// Entering the PIN.
+    EnterPin(PinEntry),
+    /// Silence (a known fault).
+    Hang,
+}
+
+/// A pinUvAuthToken.
+pub(crate) struct Token {
+    pub(crate) protocol: PinUvAuthProtocol,
+    pub(crate) value: Zeroizing<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Token({:?}, ..)", self.protocol)
+    }
+}
+
+/// One key within one ceremony.
+pub(crate) struct Session {
+    pub(crate) key: KeyId,
+    pub(crate) request: Arc<Request>,
+    pub(crate) wait: Wait,
+    pub(crate) info: Option<Box<get_info::Response>>,
+    pub(crate) facts: Facts,
+    pub(crate) decided: Option<Disposition>,
+    pub(crate) token: Option<Token>,
+    pub(crate) retries: Option<u8>,
+    /// How often the PIN has still to be asked after it is known (a habit of one platform).
+    pub(crate) ask_again: u8,
+    /// The key said that it waits for a touch.
+    pub(crate) up_seen: bool,
+    /// Verification inside the request itself (CTAP 2.0 keys with built-in verification).
+    pub(crate) uv_option: bool,
+    /// The key was verified by its own method.
+    pub(crate) built_in_used: bool,
+    pub(crate) built_in_tries: u8,
+    pub(crate) escalated: bool,
+    pub(crate) retried: bool,
+    pub(crate) rounds: usize,
+    /// The exclude or allow list, narrowed to what this key can have.
+    pub(crate) list: Vec<CredentialDescriptor>,
+    pub(crate) pre_flown: bool,
+    /// The credential is made discoverable.
+    pub(crate) rk: bool,
+    pub(crate) prf_secret: Option<SharedSecret>,
+    pub(crate) prf_input: Option<make_credential::HmacSecretInput>,
+    pub(crate) assertions: Vec<ctap::get_assertion::Response>,
+    pub(crate) assertions_wanted: usize,
+}
+
+impl Session {
+    pub(crate) fn new(key: KeyId, request: Arc<Request>, policy: HostPolicy) -> Self {
+        let (user_verification, resident_key, list, prf) = match &*request {
+            Request::Create(create) => (
+                create.user_verification,
+                create.resident_key,
+                &create.exclude,
+                create.wants_prf(),
+            ),
+            Request::Get(get) => (
+                get.user_verification,
+                webauthn::options::ResidentKeyRequirement::Discouraged,
+                &get.allow,
+                get.wants_prf(),
+            ),
+        };
+        let facts = Facts {
+            ceremony: request.kind(),
+            user_verification,
+            resident_key,
+            // Whether it matches is seen only later; the decision seldom depends on it.
+            list: if list.is_empty() {
+                CredentialList::Empty
+            } else {
+                CredentialList::Match
+            },
+            prf,
+            key: KeyFacts::u2f_only(),
+            policy,
+        };
+        let list = list.clone();
+        Self {
+            key,
+            request,
+            wait: Wait::Nothing,
+            info: None,
+            facts,
+            decided: None,
+            token: None,
+            retries: None,
+            ask_again: 0,
+            up_seen: false,
+            uv_option: false,
+            built_in_used: false,
+            built_in_tries: 0,
+            escalated: false,
+            retried: false,
+            rounds: 0,
+            list,
+            pre_flown: false,
+            rk: false,
+            prf_secret: None,
+            prf_input: None,
+            assertions: Vec::new(),
+            assertions_wanted: 0,
+        }
+    }
+
+    pub(crate) fn begin(
+        &mut self,
+        host: &mut Ceremony,
+        info: Option<get_info::Response>,
+        rng: &mut dyn CryptoRng,
+    ) {
+        match info {
+            Some(info) => self.on_info(host, info, rng),
+            None => self.send(host, Command::GetInfo, &[], Wait::Info),
+        }
+    }
+
+    pub(crate) fn send(
+        &mut self,
+        host: &mut Ceremony,
+        command: Command,
+        parameters: &[u8],
+        wait: Wait,
+    ) {
+        self.up_seen = false;
+        self.wait = wait;
+        host.send_to(self.key, request_bytes(command, parameters));
+    }
+
+    /// The answer of the key to whatever was sent last.
+    pub(crate) fn on_reply(&mut self, host: &mut Ceremony, bytes: &[u8], rng: &mut dyn CryptoRng) {
+        let wait = std::mem::replace(&mut self.wait, Wait::Nothing);
+        if let Wait::U2f(state) = wait {
+            return self.on_u2f(host, state, bytes, rng);
+        }
+        let Some((status, body)) = split_response(bytes) else {
+            return host.fail(bad_reply("it is empty"));
+        };
+        match wait {
+            // An answer that nobody waits for.
+            Wait::Nothing | Wait::U2f(_) => {}
+            Wait::User(dialog) => self.wait = Wait::User(dialog),
+            Wait::Info => match status {
+                Status::OK => match get_info::Response::decode(body) {
+                    Ok(info) => self.on_info(host, info, rng),
+                    Err(_) => host.fail(bad_reply("getInfo is malformed")),
+                },
+                // A key that does not know CTAP2 at all.
+                Status::INVALID_COMMAND => self.decide(host, rng),
+                status => self.key_refused(host, status),
+            },
+            Wait::PinRetries(after) => self.on_pin_retries(host, after, status, body, rng),
+            Wait::Touch(after) => self.on_touch(host, after, status, rng),
+            Wait::KeyAgreement(agreement) => {
+                self.on_key_agreement(host, agreement, status, body, rng);
+            }
+            Wait::SetPin(pin) => self.on_pin_set(host, pin, status, rng),
+            Wait::ChangePin { old, new } => self.on_pin_changed(host, old, new, status, rng),
+            Wait::Token { secret, pin } => self.on_token(host, &secret, pin, (status, body), rng),
+            Wait::Enrol(state) => self.on_enrol(host, state, status, body, rng),
+            Wait::PreFlight(state) => self.on_pre_flight(host, state, status, body, rng),
+            Wait::Main => self.on_main(host, status, body, rng),
+            Wait::Faulty => self.on_faulty(host, status, rng),
+            Wait::Next => self.on_next(host, status, body),
+        }
+    }
+
+    fn on_info(&mut self, host: &mut Ceremony, info: get_info::Response, rng: &mut dyn CryptoRng) {
+        self.facts.key = KeyFacts::from_info(&info);
+        if let Some(longest) = info.max_credential_id_length {
+            // CTAP 2.3 §6.4: a longer ID cannot be of this key.
+            self.list
+                .retain(|credential| credential.id.len() as u64 <= longest);
+        }
+        self.info = Some(Box::new(info));
+        let rule = host.platform.rules.exclude_list_no_match.value;
+        let looks_first = rule == ExcludeListNoMatch::Hang
+            && self.facts.ceremony == uv::Ceremony::Create
+            && self.facts.list != CredentialList::Empty;
+        if looks_first {
+            return self.start_pre_flight(host, PreFlight::first_look(), rng);
+        }
+        self.decide(host, rng);
+    }
+
+    /// Decides; asks for the number of PIN tries left first, where the decision depends on it.
+    pub(crate) fn decide(&mut self, host: &mut Ceremony, rng: &mut dyn CryptoRng) {
+        let open = disposition(&self.facts, &host.platform);
+        let mut blocked = self.facts;
+        blocked.key.pin_blocked = true;
+        let has_pin = self.facts.key.client_pin == Some(true);
+        let looks = host.platform.rules.pin_blocked.value != PinBlocked::Ask;
+        let matters = || disposition(&blocked, &host.platform).action != open.action;
+        if has_pin && looks && self.retries.is_none() && matters() {
+            return self.ask_pin_retries(host, AfterRetries::Decide);
+        }
+        self.act_on(host, open, rng);
+    }
+
+    /// Begins to do what was decided.
+    pub(crate) fn act_on(
+        &mut self,
+        host: &mut Ceremony,
+        decided: Disposition,
+        rng: &mut dyn CryptoRng,
+    ) {
+        let before_token = self.facts.key.ctap2
+            && host.platform.rules.pre_flight.value == rules::PreFlight::BeforeToken;
+        let get = self.facts.ceremony == uv::Ceremony::Get;
+        let action = decided.action;
+        self.rk = decided.discoverable && !get;
+        let told = host.reasons.iter().any(|reason| reason.who == Party::Site);
+        for reason in &decided.reasons {
+            // A second decision repeats what the first one said, and the site asked only once.
+            let again = host.reasons.contains(reason) || (told && reason.who == Party::Site);
+            if !again {
+                host.reasons.push(reason.clone());
+            }
+        }
+        self.decided = Some(decided);
+        if let Request::Create(create) = &*self.request.clone()
+            && self.facts.key.ctap2
+            && self.cannot_protect(create)
+        {
+            let failure = Failure::not_allowed(FailureReason::CannotProtect);
+            return self.ask_touch(host, AfterTouch::Fail(failure));
+        }
+        if before_token && get && self.facts.list != CredentialList::Empty && !self.pre_flown {
+            return self.start_pre_flight(host, PreFlight::before_token(), rng);
+        }
+        match action {
+            Action::NotRequired => self.proceed(host, rng),
+            Action::U2f => self.start_u2f(host, rng),
+            Action::ByBuiltInUv { .. } => self.start_built_in(host, rng),
+            Action::ByPin {
+                entry, touch_first, ..
+            } => {
+                self.ask_again = if entry == PinEntry::ChangeThenEnterTwice {
+                    2
+                } else {
+                    0
+                };
+                let next = AfterTouch::EnterPin(entry);
+                self.maybe_touch(host, touch_first, next, rng);
+            }
+            Action::ProvisionPin {
+                optional,
+                touch_first,
+                asked_again,
+                ..
+            } => {
+                self.ask_again = u8::from(asked_again);
+                self.maybe_touch(host, touch_first, AfterTouch::CreatePin { optional }, rng);
+            }
+            Action::Unsatisfiable { why, touch_first } => {
+                let failure = self.unsatisfiable(host, why);
+                self.maybe_touch(host, touch_first, AfterTouch::Fail(failure), rng);
+            }
+            Action::Quirk(Quirk::HangAfterTouch) => self.send_empty_param(host),
+            Action::Quirk(_) => self.loop_again(host, rng),
+            Action::Unknown { .. } => {
+                host.end(
+                    Ended::Unknown,
+                    Failure::not_allowed(FailureReason::NotKnown),
+                );
+            }
+        }
+    }
+
+    fn unsatisfiable(&self, host: &Ceremony, why: Unsatisfiable) -> Failure {
+        let name = unsatisfiable_error(self.facts.ceremony, why, &host.platform);
+        let reason = match why {
+            Unsatisfiable::PinBlocked => FailureReason::PinBlocked,
+            why => FailureReason::Unsatisfiable(why),
+        };
+        Failure::new(name, reason)
+    }
+
+    fn maybe_touch(
+        &mut self,
+        host: &mut Ceremony,
+        touch: bool,
+        after: AfterTouch,
+        rng: &mut dyn CryptoRng,
+    ) {
+        if touch {
+            self.ask_touch(host, after)
+        } else {
+            self.after_touch(host, after, rng)
+        }
+    }
+
+    /// CTAP 2.3 §6.9 authenticatorSelection, or before 2.1 a makeCredential that cannot succeed: with
+    /// an empty pinUvAuthParam a key answers PIN_NOT_SET or PIN_INVALID after a touch.
+    pub(crate) fn ask_touch(&mut self, host: &mut Ceremony, after: AfterTouch) {
+        self.show_touch(host, TouchPurpose::Select);
+        let selects = self.info.as_ref().is_some_and(|info| has_selection(info));
+        if !self.facts.key.ctap2 {
+            // A U2F key has no way to ask for a touch alone but a registration.
+            return self.touch_by_u2f(host, after);
+        }
+        if selects {
+            self.send(host, Command::Selection, &[], Wait::Touch(after));
+        } else {
+            let bytes = empty_param_request(TOUCH_RP_ID).encode();
+            self.send(host, Command::MakeCredential, &bytes, Wait::Touch(after));
+        }
+    }
+
+    fn on_touch(
+        &mut self,
+        host: &mut Ceremony,
+        after: AfterTouch,
+        status: Status,
+        rng: &mut dyn CryptoRng,
+    ) {
+        let touched = [
+            Status::OK,
+            Status::PIN_NOT_SET,
+            Status::PIN_INVALID,
+            Status::PIN_AUTH_INVALID,
+        ];
+        if !touched.contains(&status) {
+            return self.key_refused(host, status);
+        }
+        host.steps.push(Step::Touch);
+        self.after_touch(host, after, rng);
+    }
+
+    pub(crate) fn after_touch(
+        &mut self,
+        host: &mut Ceremony,
+        after: AfterTouch,
+        rng: &mut dyn CryptoRng,
+    ) {
+        match after {
+            AfterTouch::Fail(failure) => {
+                host.show(Prompt::Message {
+                    text: failure.reason.to_string(),
+                });
+                host.fail(failure);
+            }
+            AfterTouch::CreatePin { optional } => self.ask_new_pin(host, optional, None),
+            AfterTouch::EnterPin(entry) => self.start_pin(host, entry, rng),
+            AfterTouch::Hang => {
+                host.end(Ended::Hang, Failure::not_allowed(FailureReason::NeverEnds));
+            }
+        }
+    }
+
+    /// What the person answered.
+    pub(crate) fn on_user(
+        &mut self,
+        host: &mut Ceremony,
+        input: UserInput,
+        rng: &mut dyn CryptoRng,
+    ) {
+        match std::mem::replace(&mut self.wait, Wait::Nothing) {
+            Wait::User(dialog) => self.on_dialog(host, dialog, input, rng),
+            Wait::Enrol(state) if input == UserInput::NotNow => self.skip_enrol(host, state),
+            wait => self.wait = wait,
+        }
+    }
+
+    /// Verification is settled: what remains before the request itself.
+    pub(crate) fn proceed(&mut self, host: &mut Ceremony, rng: &mut dyn CryptoRng) {
+        if self.wants_enrol() {
+            return self.start_enrol(host);
+        }
+        // What is left of an allow list must not be sent empty: that would ask for any credential.
+        let named =
+            self.facts.ceremony == uv::Ceremony::Get && self.facts.list != CredentialList::Empty;
+        if named && self.list.is_empty() {
+            return self.no_credentials(host, rng);
+        }
+        if self.wants_pre_flight() {
+            return self.start_pre_flight(host, PreFlight::with_token(), rng);
+        }
+        if self.wants_prf_agreement() {
+            return self.ask_key_agreement(host, Agreement::Prf);
+        }
+        self.send_main(host);
+    }
+
+    /// The request itself.
+    pub(crate) fn send_main(&mut self, host: &mut Ceremony) {
+        let (command, bytes, purpose) = match &*self.request.clone() {
+            Request::Create(create) => (
+                Command::MakeCredential,
+                self.make_credential(host, create).encode(),
+                TouchPurpose::Register,
+            ),
+            Request::Get(get) => (
+                Command::GetAssertion,
+                self.get_assertion(get).encode(),
+                TouchPurpose::SignIn,
+            ),
+        };
+        if self.uv_option {
+            self.show_fingerprint(host, false);
+        } else {
+            self.show_touch(host, purpose);
+        }
+        self.send(host, command, &bytes, Wait::Main);
+    }
+
+    fn on_main(
+        &mut self,
+        host: &mut Ceremony,
+        status: Status,
+        body: &[u8],
+        rng: &mut dyn CryptoRng,
+    ) {
+        if status == Status::OK {
+            return match &*self.request.clone() {
+                Request::Create(create) => self.on_credential(host, create, body),
+                Request::Get(get) => self.on_assertion(host, get, body),
+            };
+        }
+        self.on_main_refused(host, status, rng);
+    }
+
+    /// What to do about a refused request. Nothing is sent twice after the same status.
+    fn on_main_refused(&mut self, host: &mut Ceremony, status: Status, rng: &mut dyn CryptoRng) {
+        match status {
+            Status::PUAT_REQUIRED if !self.uv_option => self.on_puat_required(host, rng),
+            Status::CREDENTIAL_EXCLUDED => {
+                // A key tells this only after a touch.
+                self.note_main_touch(host, true);
+                host.fail(Failure::new(
+                    DomExceptionName::InvalidStateError,
+                    FailureReason::Excluded,
+                ));
+            }
+            Status::NO_CREDENTIALS | Status::INVALID_CREDENTIAL => self.no_credentials(host, rng),
+            Status::KEY_STORE_FULL => self.on_store_full(host),
+            Status::UNSUPPORTED_ALGORITHM => {
+                let name = DomExceptionName::NotSupportedError;
+                let failure = Failure::new(name, FailureReason::NoAlgorithm);
+                self.ask_touch(host, AfterTouch::Fail(failure));
+            }
+            Status::OPERATION_DENIED
+            | Status::UV_BLOCKED
+            | Status::UV_INVALID
+            | Status::PIN_AUTH_INVALID
+            | Status::PIN_INVALID
+            | Status::PUAT_REQUIRED
+                if self.uv_option =>
+            {
+                self.uv_option = false;
+                self.on_built_in_failed(host, status, rng);
+            }
+            // The token has run out: a new one, once.
+            Status::PIN_AUTH_INVALID if self.token.is_some() && !self.retried => {
+                self.retried = true;
+                self.token = None;
+                self.decide(host, rng);
+            }
+            status => {
+                self.note_main_touch(host, false);
+                self.key_refused(host, status);
+            }
+        }
+    }
+
+    /// Counts the touch of the request itself, if there was one.
+    pub(crate) fn note_main_touch(&mut self, host: &mut Ceremony, certain: bool) {
+        if self.uv_option {
+            host.steps.push(Step::Fingerprint);
+        } else if self.up_seen || (certain && !self.built_in_used) {
+            host.steps.push(Step::Touch);
+        }
+    }
+
+    fn on_store_full(&mut self, host: &mut Ceremony) {
+        self.note_main_touch(host, false);
+        let only_preferred =
+            self.facts.resident_key == webauthn::options::ResidentKeyRequirement::Preferred;
+        if self.rk && only_preferred {
+            // WebAuthn L3 §5.4.6: a server-side credential is accepted then.
+            self.rk = false;
+            return self.send_main(host);
+        }
+        host.fail(Failure::not_allowed(FailureReason::KeyFull));
+    }
+
+    /// The key insists on verification after all.
+    fn on_puat_required(&mut self, host: &mut Ceremony, rng: &mut dyn CryptoRng) {
+        let in_loop = matches!(
+            self.decided.as_ref().map(|decided| decided.action),
+            Some(Action::Quirk(Quirk::PinLoop | Quirk::TouchPinLoop))
+        );
+        if in_loop {
+            self.token = None;
+            return self.loop_again(host, rng);
+        }
+        let escalates = host.platform.rules.puat_required.value == rules::PuatRequired::Escalate;
+        if escalates && self.token.is_none() && !self.escalated {
+            self.escalated = true;
+            let fact = &host.platform.rules.puat_required;
+            host.reasons.push(fact.reason(
+                "The key refused the request without verification (0x36), so the person is verified now.",
+            ));
+            self.facts.user_verification = webauthn::options::UserVerificationRequirement::Required;
+            return self.decide(host, rng);
+        }
+        let why = Unsatisfiable::KeyRefuses;
+        host.fail(self.unsatisfiable(host, why));
+    }
+
+    /// One more round of a platform that never uses the token it gets.
+    fn loop_again(&mut self, host: &mut Ceremony, rng: &mut dyn CryptoRng) {
+        if self.rounds >= LOOP_ROUNDS {
+            return host.end(Ended::Loop, Failure::not_allowed(FailureReason::NeverEnds));
+        }
+        self.rounds += 1;
+        let touch = matches!(
+            self.decided.as_ref().map(|decided| decided.action),
+            Some(Action::Quirk(Quirk::TouchPinLoop))
+        );
+        self.maybe_touch(host, touch, AfterTouch::EnterPin(PinEntry::Enter), rng);
+    }
+
+    /// In a loop the token is thrown away before the request.
+    pub(crate) fn drops_token(&self) -> bool {
+        self.rounds > 0
+    }
+
+    fn send_empty_param(&mut self, host: &mut Ceremony) {
+        self.show_touch(host, TouchPurpose::Register);
+        let bytes = empty_param_request(self.request.rp_id()).encode();
+        self.send(host, Command::MakeCredential, &bytes, Wait::Faulty);
+    }
+
+    fn on_faulty(&mut self, host: &mut Ceremony, status: Status, rng: &mut dyn CryptoRng) {
+        self.on_touch(host, AfterTouch::Hang, status, rng);
+    }
+
+    /// Any status that has no better explanation.
+    pub(crate) fn key_refused(&mut self, host: &mut Ceremony, status: Status) {
+        let reason = match status {
+            Status::PIN_BLOCKED => FailureReason::PinBlocked,
+            Status::PIN_AUTH_BLOCKED => FailureReason::PinAuthBlocked,
+            Status::UV_BLOCKED | Status::UV_INVALID => FailureReason::NotRecognised,
+            Status::USER_ACTION_TIMEOUT | Status::ACTION_TIMEOUT => FailureReason::TimedOut,
+            Status::KEEPALIVE_CANCEL => FailureReason::Cancelled,
+            status => FailureReason::Key(status),
+        };
+        host.fail(Failure::not_allowed(reason));
+    }
+
+    pub(crate) fn show_touch(&self, host: &mut Ceremony, purpose: TouchPurpose) {
+        host.show(Prompt::Touch {
+            purpose,
+            rp_id: self.request.rp_id().to_owned(),
+        });
+    }
+
+    pub(crate) fn show_fingerprint(&self, host: &mut Ceremony, previous_wrong: bool) {
+        host.show(Prompt::Fingerprint {
+            retries: None,
+            previous_wrong,
+            rp_id: self.request.rp_id().to_owned(),
+        });
+    }
+
+    /// The permissions that the token needs: mc and ga in `create()` (ga for the pre-flight), ga in
+    /// `get()`, be for enrolling.
+    pub(crate) fn permissions(&self) -> Permissions {
+        match self.facts.ceremony {
+            uv::Ceremony::Get => Permissions::GET_ASSERTION,
+            uv::Ceremony::Create => {
+                let both = Permissions::MAKE_CREDENTIAL | Permissions::GET_ASSERTION;
+                if self.will_enrol() {
+                    both | Permissions::BIO_ENROLLMENT
+                } else {
+                    both
+                }
+            }
+        }
+    }
+
+    /// Protocol two where the key lists it (CTAP 2.3 §6.5.4 prefers the first listed that is known;
+    /// two is the better one, and every key that has it lists it).
+    pub(crate) fn protocol(&self) -> PinUvAuthProtocol {
+        let listed = self
+            .info
+            .as_ref()
+            .and_then(|info| info.pin_uv_auth_protocols.as_deref());
+        let two = PinUvAuthProtocol::Two.number();
+        match listed {
+            Some(listed) if listed.contains(&u64::from(two)) => PinUvAuthProtocol::Two,
+            _ => PinUvAuthProtocol::One,
+        }
+    }
+
+    /// What the key demands of a new PIN.
+    pub(crate) fn pin_policy(&self) -> PinPolicy {
+        let default = PinPolicy::default();
+        let Some(info) = &self.info else {
+            return default;
+        };
+        PinPolicy {
+            min_length: info.min_pin_length.unwrap_or(MIN_CODE_POINTS),
+            max_length: info
+                .max_pin_length
+                .unwrap_or(default.max_length)
+                .min(default.max_length),
+            complexity: info.pin_complexity_policy == Some(true),
+        }
+    }
+}
+
+impl KeyFacts {
+    /// Reads what the decision needs from authenticatorGetInfo. Absent options have the defaults of
+    /// CTAP 2.3 §6.4. Whether the PIN is blocked is not in there.
+    pub fn from_info(info: &get_info::Response) -> Self {
+        let options = info.options.clone().unwrap_or_default();
+        let on = |option: Option<bool>| option == Some(true);
+        let always_uv = on(options.always_uv);
+        Self {
+            ctap2: info
+                .versions
+                .iter()
+                .any(|version| version.starts_with("FIDO_2")),
+            u2f_v2: info.has_version("U2F_V2"),
+            rk: on(options.rk),
+            client_pin: options.client_pin,
+            uv: options.uv,
+            bio_enroll: options
+                .bio_enroll
+                .or(options.user_verification_mgmt_preview),
+            pin_uv_auth_token: on(options.pin_uv_auth_token),
+            no_mc_ga_permissions_with_client_pin: on(options.no_mc_ga_permissions_with_client_pin),
+            always_uv,
+            // §7.2: counts as false while alwaysUv is on, whatever the key says.
+            make_cred_uv_not_rqd: on(options.make_cred_uv_not_rqd) && !always_uv,
+            force_pin_change: info.force_pin_change == Some(true),
+            pin_blocked: false,
+            hmac_secret: info.has_extension("hmac-secret"),
+        }
+    }
+}
+
+/// Whether the key knows authenticatorSelection.
+pub(crate) fn has_selection(info: &get_info::Response) -> bool {
+    ["FIDO_2_1", "FIDO_2_3"]
+        .iter()
+        .any(|version| info.has_version(version))
+}
+
+/// A makeCredential that asks for nothing but a touch.
+pub(crate) fn empty_param_request(rp_id: &str) -> make_credential::Request {
+    make_credential::Request {
+        client_data_hash: [0; 32],
+        rp: make_credential::RpEntity {
+            id: rp_id.to_owned(),
+            name: None,
+        },
+        user: make_credential::UserEntity {
+            id: vec![1],
+            name: None,
+            display_name: None,
+        },
+        pub_key_cred_params: vec![make_credential::CredentialParameters::public_key(
+            webauthn::cose::CoseAlgorithm::ES256,
+        )],
+        exclude_list: None,
+        extensions: None,
+        options: None,
+        pin_uv_auth_param: Some(Vec::new()),
+        pin_uv_auth_protocol: Some(1),
+        enterprise_attestation: None,
+        attestation_formats_preference: None,
+    }
+}
+
+pub(crate) fn bad_reply(what: &'static str) -> Failure {
+    Failure::new(
+        DomExceptionName::UnknownError,
+        FailureReason::BadReply(what),
+    )
+}
+
+/// A name that no site can have, for requests that ask for nothing but a touch.
+const TOUCH_RP_ID: &str = "touch.invalid";
+
+/// How long to wait before a U2F key is asked again for its touch.
+pub(crate) const U2F_POLL: Duration = Duration::from_millis(200);
