@@ -80,7 +80,7 @@ const SEALED_HEADER: usize = 3;
 const HMAC_SECRET_FLAG: u8 = 0x04;
 
 /// Length of the longest ID that [`seal`] makes (ES384).
-pub const MAX_ID_LENGTH: usize = 1 + SEALED_HEADER + 48 + crypto::SEAL_OVERHEAD;
+pub(crate) const MAX_ID_LENGTH: usize = 1 + SEALED_HEADER + 48 + crypto::SEAL_OVERHEAD;
 
 /// Whether a key of this algorithm fits into an ID.
 pub(crate) fn fits_into_id(algorithm: CoseAlgorithm) -> bool {

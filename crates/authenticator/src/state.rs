@@ -11,6 +11,7 @@
 //! | `r`, `u` | retries of the PIN, of built-in UV |
 //! | `g` | [`Config`] |
 //! | `n` | signature counter |
+//! | `i` | serial number; the one thing that a reset leaves |
 //! | `c` + credential ID | [`CredentialSource`] |
 
 use std::collections::HashMap;
@@ -135,6 +136,8 @@ pub enum Change {
     SetConfig(Config),
     /// The signature counter.
     SetCounter(u32),
+    /// The serial number, once, when the key is made.
+    SetSerial([u8; 16]),
     /// First half of a reset: new secrets, no credentials. Nothing that was made before opens again.
     ReplaceSecrets(Secrets),
     /// Second half of a reset: no PIN, full retries, settings as delivered.
@@ -179,6 +182,7 @@ const PIN_RETRIES: u8 = b'r';
 const UV_RETRIES: u8 = b'u';
 const CONFIG: u8 = b'g';
 const COUNTER: u8 = b'n';
+const SERIAL: u8 = b'i';
 const CREDENTIAL: u8 = b'c';
 
 fn credential_key(id: &[u8]) -> Vec<u8> {
@@ -214,6 +218,7 @@ impl Change {
             Self::SetUvRetries(retries) => put(UV_RETRIES, record(|e| e.u8(*retries).map(drop))),
             Self::SetConfig(config) => put(CONFIG, config.record()),
             Self::SetCounter(counter) => put(COUNTER, record(|e| e.u32(*counter).map(drop))),
+            Self::SetSerial(serial) => put(SERIAL, record(|e| e.bytes(serial).map(drop))),
             Self::ReplaceSecrets(secrets) => {
                 let value = record(|e| {
                     e.array(2)?.bytes(&secrets.seal_key[..])?.bytes(&secrets.cred_random_key[..]).map(drop)
@@ -292,6 +297,7 @@ pub struct State {
     uv_retries: u8,
     config: Config,
     counter: u32,
+    serial: [u8; 16],
     credentials: HashMap<Vec<u8>, Arc<CredentialSource>>,
     /// IDs by relying party, in order of creation.
     by_rp: HashMap<[u8; 32], Vec<Vec<u8>>>,
@@ -301,7 +307,9 @@ pub struct State {
 impl State {
     /// The state of a key as delivered.
     pub fn fresh(rng: &mut dyn CryptoRng) -> Self {
-        Self::with(Secrets::generate(rng))
+        let mut state = Self::with(Secrets::generate(rng));
+        rng.fill_bytes(&mut state.serial);
+        state
     }
 
     fn with(secrets: Secrets) -> Self {
@@ -312,6 +320,7 @@ impl State {
             uv_retries: MAX_UV_RETRIES,
             config: Config::default(),
             counter: 0,
+            serial: [0; 16],
             credentials: HashMap::new(),
             by_rp: HashMap::new(),
             next_created: 0,
@@ -352,6 +361,7 @@ impl State {
             Change::SetUvRetries(self.uv_retries),
             Change::SetConfig(self.config.clone()),
             Change::SetCounter(self.counter),
+            Change::SetSerial(self.serial),
         ];
         changes.extend(self.pin.clone().map(Change::SetPin));
         changes.extend(self.credentials.values().cloned().map(Change::PutCredential));
@@ -368,6 +378,7 @@ impl State {
             Change::SetUvRetries(retries) => self.uv_retries = *retries,
             Change::SetConfig(config) => self.config = config.clone(),
             Change::SetCounter(counter) => self.counter = *counter,
+            Change::SetSerial(serial) => self.serial = *serial,
             Change::ReplaceSecrets(secrets) => {
                 self.secrets = secrets.clone();
                 self.credentials.clear();
@@ -430,6 +441,11 @@ impl State {
         self.counter
     }
 
+    /// The serial number, told only in enterprise attestation.
+    pub(crate) fn serial(&self) -> [u8; 16] {
+        self.serial
+    }
+
     /// A stored credential.
     pub fn credential(&self, id: &[u8]) -> Option<&Arc<CredentialSource>> {
         self.credentials.get(id)
@@ -441,6 +457,13 @@ impl State {
         rp_id_hash: &[u8; 32],
     ) -> impl DoubleEndedIterator<Item = &'a Arc<CredentialSource>> + use<'a> {
         self.by_rp.get(rp_id_hash).into_iter().flatten().filter_map(|id| self.credentials.get(id))
+    }
+
+    /// The oldest discoverable credential of each relying party, in no order.
+    pub(crate) fn oldest_discoverable_per_rp(&self) -> impl Iterator<Item = &Arc<CredentialSource>> {
+        self.by_rp.values().filter_map(|ids| {
+            ids.iter().filter_map(|id| self.credentials.get(id)).find(|source| source.discoverable)
+        })
     }
 
     /// All stored credentials, in no order.
@@ -485,6 +508,7 @@ fn read_change(kind: u8, value: &[u8]) -> Result<Change, RecordError> {
         UV_RETRIES => Change::SetUvRetries(d.u8()?.min(MAX_UV_RETRIES)),
         CONFIG => Change::SetConfig(Config::read(&mut d)?),
         COUNTER => Change::SetCounter(d.u32()?),
+        SERIAL => Change::SetSerial(d.bytes()?.try_into().map_err(|_| RecordError::Malformed)?),
         CREDENTIAL => Change::PutCredential(Arc::new(CredentialSource::decode(value)?)),
         other => return Err(RecordError::UnknownKind(other)),
     })

@@ -104,10 +104,10 @@ type Because<'a> = &'a mut dyn FnMut(&'static str, &'static str);
 
 fn walk(facts: &Facts, because: Because<'_>) -> Decision {
     // Step 1 of both: a pinUvAuthParam without bytes.
-    if facts.pin_uv_auth_param == PinUvAuthParam::Empty {
-        if let Some(decision) = touch_to_select(facts, because) {
-            return decision;
-        }
+    if facts.pin_uv_auth_param == PinUvAuthParam::Empty
+        && let Some(decision) = touch_to_select(facts, because)
+    {
+        return decision;
     }
     match facts.ceremony {
         Ceremony::MakeCredential => make_credential(facts, because),

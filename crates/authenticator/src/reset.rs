@@ -1,0 +1,32 @@
+//! CTAP 2.3 §6.6 authenticatorReset.
+
+use core::time::Duration;
+
+use ctap::Status;
+
+use crate::authenticator::{Authenticator, Env, Handled, Pending, Step};
+use crate::presence::Purpose;
+use crate::state::{Change, Secrets};
+
+/// After power-up, for keys without a display.
+const WINDOW: Duration = Duration::from_secs(10);
+
+impl Authenticator {
+    /// Handles authenticatorReset: only soon after power-up, and only with a touch.
+    pub(crate) fn reset(&mut self, env: &Env<'_>) -> Handled {
+        if env.now.saturating_sub(self.power_up) > WINDOW {
+            return Err(Status::NOT_ALLOWED);
+        }
+        self.wait_for_touch(Pending::Reset, Purpose::Reset, env.now)
+    }
+
+    /// Erases. The secrets go first, in a commit of their own: if power fails between the two, the
+    /// PIN still guards a key on which there is nothing left to guard.
+    pub(crate) fn reset_touched(&mut self, env: &mut Env<'_>) -> Handled {
+        let secrets = Secrets::generate(env.rng);
+        self.forget_volatile();
+        self.commit(env, &[Change::ReplaceSecrets(secrets)])?;
+        self.commit(env, &[Change::Reset])?;
+        Ok(Step::Reply(Vec::new()))
+    }
+}
