@@ -141,6 +141,8 @@ fn attestation_statements() {
             }
             other => *other = Value::Integer(-(dice.below(300) as i128)),
         }
+        // `alg` is not signed, and ES256 has a second number: -9 means the same for a P-256 key.
+        let another_name = members[at] == (Value::from("alg"), Value::Integer(-9));
         let att_stmt = Value::Map(members).encode();
         let changed = AttestationObject {
             att_stmt: &att_stmt,
@@ -151,6 +153,11 @@ fn attestation_statements() {
         vector.attestation_object = changed;
         let _ = vectors.register(&vector, AttestationTrustPolicy::Any);
         let trusted = vectors.register(&vector, AttestationTrustPolicy::Trusted);
-        assert!(trusted.is_err() || unchanged, "{}", vector.id);
+        assert!(
+            trusted.is_err() || unchanged || another_name,
+            "{} {:02x?}",
+            vector.id,
+            att_stmt
+        );
     }
 }
