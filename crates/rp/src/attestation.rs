@@ -232,3 +232,6 @@ pub(crate) fn assess(
         serial_number,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,7 +41,7 @@ fn verify_self(
 }
 
 /// §8.2.1 certificate requirements.
-fn check_certificate(certificate: &Certificate) -> Result<(), CertificateError> {
+pub(super) fn check_certificate(certificate: &Certificate) -> Result<(), CertificateError> {
     certificate.check_version_3()?;
     let subject = certificate.subject();
     let country = subject.country.as_deref().unwrap_or_default();

@@ -62,7 +62,7 @@ pub(super) fn verify(input: &Input<'_>) -> Result<Verified, AttestationError> {
 }
 
 /// §8.3.1 certificate requirements.
-fn check_certificate(certificate: &Certificate) -> Result<(), CertificateError> {
+pub(super) fn check_certificate(certificate: &Certificate) -> Result<(), CertificateError> {
     certificate.check_version_3()?;
     if !certificate.subject().is_empty {
         return Err(CertificateError::Subject(
