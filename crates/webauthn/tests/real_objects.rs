@@ -7,8 +7,9 @@ use webauthn::attestation_object::AttestationObject;
 use webauthn::authenticator_data::AuthenticatorData;
 use webauthn::base64url;
 
-/// What is refused: why, and the first digits of the object's SHA-256. All of it was made or altered
-/// by test tools, as far as its source tells; a browser's would be a reason to think again.
+/// What is refused: why, and the first digits of the object's SHA-256. Most come from data that
+/// libraries and conformance tools generate for their own tests. Should a browser of today turn up
+/// here, that is a reason to think again.
 const REFUSED: &[(&str, &[&str])] = &[
     (
         "not in canonical order",
