@@ -711,7 +711,11 @@ impl Session {
             return default;
         };
         PinPolicy {
-            min_length: info.min_pin_length.unwrap_or(MIN_CODE_POINTS),
+            // No PIN has more than 63 code points, whatever a key says.
+            min_length: info
+                .min_pin_length
+                .unwrap_or(MIN_CODE_POINTS)
+                .min(default.max_length),
             max_length: info
                 .max_pin_length
                 .unwrap_or(default.max_length)

@@ -458,12 +458,8 @@ impl FakeKey {
         let answer = make_credential::Response {
             fmt: "packed".into(),
             auth_data,
-            att_stmt: Some(
-                ctap::Raw::new(hex("a263616c672663736967581630")).unwrap_or_else(|_| {
-                    // {"alg": -7, "sig": h'00'}
-                    ctap::Raw::new(hex("a263616c67266373696741 00")).unwrap()
-                }),
-            ),
+            // {"alg": -7, "sig": h'00'}
+            att_stmt: Some(ctap::Raw::new(hex("a263616c672663736967 4100")).unwrap()),
             ep_att: None,
             large_blob_key: None,
             unsigned_extension_outputs: None,
@@ -541,13 +537,57 @@ impl FakeKey {
         self.continuation = found[1..].to_vec();
         let count = (list.is_empty() && found.len() > 1).then_some(found.len() as u64);
         let waits = !silent && (!self.token_up || options.uv == Some(true));
-        (waits, self.sign(&first, &request.rp_id, uv, count))
+        let input = request
+            .extensions
+            .as_ref()
+            .and_then(|e| e.hmac_secret.clone());
+        let output = match input {
+            Some(get_assertion::BoolOr::Other(input)) => {
+                let output = get_assertion::ExtensionsOutput {
+                    hmac_secret: Some(self.hmac_secret(&input, uv).into()),
+                    ..get_assertion::ExtensionsOutput::default()
+                };
+                Some(output.encode())
+            }
+            _ => None,
+        };
+        (
+            waits,
+            self.sign_with(&first, &request.rp_id, uv, count, output.as_deref()),
+        )
+    }
+
+    /// hmac-secret: the outputs, encrypted; with verification another secret than without.
+    fn hmac_secret(&mut self, input: &ctap::make_credential::HmacSecretInput, uv: bool) -> Vec<u8> {
+        let protocol = PinUvAuthProtocol::from_number(input.pin_uv_auth_protocol.unwrap()).unwrap();
+        let secret = self
+            .agreement
+            .decapsulate(protocol, &input.key_agreement)
+            .unwrap();
+        assert!(secret.verify(&input.salt_enc, &input.salt_auth));
+        let salts = secret.decrypt(&input.salt_enc).unwrap();
+        let outputs: Vec<u8> = salts
+            .chunks(32)
+            .flat_map(|salt| sha256(&[&[u8::from(uv)], salt].concat()))
+            .collect();
+        secret.encrypt(&outputs, &mut self.rng).unwrap()
     }
 
     fn sign(&mut self, cred: &Cred, rp_id: &str, uv: bool, count: Option<u64>) -> Vec<u8> {
+        self.sign_with(cred, rp_id, uv, count, None)
+    }
+
+    fn sign_with(
+        &mut self,
+        cred: &Cred,
+        rp_id: &str,
+        uv: bool,
+        count: Option<u64>,
+        extensions: Option<&[u8]>,
+    ) -> Vec<u8> {
         let answer = get_assertion::Response {
             credential: Some(CredentialDescriptor::public_key(cred.id.clone())),
-            auth_data: self.auth_data(rp_id, uv, None, None),
+            auth_data: self.auth_data(rp_id, uv, None, extensions),
             signature: vec![0x30, 0x00],
             user: cred.rk.then(|| UserEntity {
                 id: cred.user.clone(),
@@ -658,8 +698,8 @@ pub struct Person {
     pub account: usize,
     /// Every prompt that was shown.
     pub prompts: Vec<Prompt>,
-    pins_typed: usize,
-    new_typed: usize,
+    pub pins_typed: usize,
+    pub new_typed: usize,
 }
 
 impl Default for Person {
