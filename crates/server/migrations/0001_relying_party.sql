@@ -13,7 +13,6 @@ CREATE TABLE users (
 CREATE TABLE credentials (
     id           BLOB    NOT NULL PRIMARY KEY,          -- credential ID: one owner in the whole store
     user         BLOB    NOT NULL REFERENCES users (handle) ON DELETE CASCADE,
-    label        TEXT    NOT NULL,
     record       TEXT    NOT NULL,                      -- credential record of the `rp` crate, JSON
     created_at   INTEGER NOT NULL,
     last_used_at INTEGER

@@ -12,12 +12,19 @@
 //! The HTTP API is JSON both ways; refusals are problem documents (RFC 9457). A visitor is known by
 //! a random cookie; accounts, keys and dialogs belong to one visitor and are never shown to another.
 
+mod authentication;
 mod body;
+mod ceremony;
+mod checks;
 mod config;
+mod decoded;
+mod explanation;
 mod guard;
 mod listen;
 mod page;
 mod problem;
+mod registration;
+mod session;
 mod store;
 mod visitor;
 
@@ -29,7 +36,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{delete, get, post};
 use tokio::net::TcpListener;
 
 pub use config::{Config, Limits, Storage, default_database};
@@ -154,6 +161,20 @@ fn routes(app: App) -> Router {
         .route("/", get(page::index))
         .route("/web/{file}", get(page::file))
         .route("/problems", get(page::problems))
+        .route("/api/registration/options", post(registration::options))
+        .route(
+            "/api/registration/verification",
+            post(registration::verification),
+        )
+        .route("/api/authentication/options", post(authentication::options))
+        .route(
+            "/api/authentication/verification",
+            post(authentication::verification),
+        )
+        .route("/api/session", get(session::whole))
+        .route("/api/accounts/{handle}", delete(session::delete_account))
+        .route("/api/ceremonies/{id}", get(session::ceremony))
+        .route("/api/ceremonies/{id}/failure", post(session::failure))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(app.clone(), visitor::recognise))
@@ -232,12 +253,21 @@ fn site(origin: Option<&str>, address: SocketAddr) -> Result<Site, ServeError> {
 
 /// `BYTES` random bytes as hexadecimal digits.
 fn random_hex<const BYTES: usize>() -> Result<String, Problem> {
+    Ok(hex(&random::<BYTES>()?))
+}
+
+/// Bytes as hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    let bytes = random::<BYTES>()?;
-    Ok(bytes.iter().fold(String::new(), |mut text, byte| {
+    bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
-    }))
+    })
+}
+
+/// The operating system's generator, as the protocol crates take it.
+fn rng() -> rand_core::UnwrapErr<getrandom::SysRng> {
+    rand_core::UnwrapErr(getrandom::SysRng)
 }
 
 /// Random bytes of the operating system.

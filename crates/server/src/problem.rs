@@ -149,7 +149,7 @@ kinds! {
     /// The answer came too late.
     CHALLENGE_EXPIRED = GONE "challenge-expired" "This challenge has expired";
     /// The account has no credential to sign in with.
-    NO_CREDENTIAL = CONFLICT "no-credential" "This account has no key yet";
+    ACCOUNT_WITHOUT_KEY = CONFLICT "account-without-key" "This account has no key yet";
     /// Another request changed the credential at the same time.
     CREDENTIAL_CHANGED = CONFLICT "credential-changed" "The credential changed meanwhile";
     /// No simulated dialog waits for an answer, or not for this one.

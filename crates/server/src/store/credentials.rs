@@ -23,7 +23,6 @@ pub(crate) struct StoredCredential {
     pub(crate) id: Vec<u8>,
     /// User handle of the owner.
     pub(crate) user: Vec<u8>,
-    pub(crate) label: String,
     /// JSON of `rp::CredentialRecord`.
     pub(crate) record: String,
     pub(crate) created_at: u64,
@@ -35,7 +34,6 @@ impl StoredCredential {
         Self {
             id: row.get("id"),
             user: row.get("user"),
-            label: row.get("label"),
             record: row.get("record"),
             created_at: unsigned(row.get("created_at")),
             last_used_at: row.get::<Option<i64>, _>("last_used_at").map(unsigned),
@@ -107,32 +105,31 @@ impl Store {
             .map_err(failed)
     }
 
-    /// A credential of one of the visitor's accounts, with its account.
+    /// A credential of one of the visitor's accounts.
     pub(crate) async fn credential(
         &self,
         visitor: Visitor,
-        way: Way,
         id: &[u8],
-    ) -> Result<Option<(User, StoredCredential)>, Problem> {
-        let row = sqlx::query(
-            "SELECT credentials.*, users.name AS user_name FROM credentials \
-             JOIN users ON users.handle = credentials.user \
-             WHERE credentials.id = ? AND users.visitor = ? AND users.way = ?",
+    ) -> Result<Option<StoredCredential>, Problem> {
+        sqlx::query(
+            "SELECT credentials.* FROM credentials JOIN users ON users.handle = credentials.user \
+             WHERE credentials.id = ? AND users.visitor = ?",
         )
         .bind(id)
         .bind(visitor.0.as_slice())
-        .bind(way.name())
         .fetch_optional(&self.pool)
         .await
-        .map_err(failed)?;
-        Ok(row.map(|row| {
-            let user = User {
-                handle: row.get("user"),
-                way,
-                name: row.get("user_name"),
-            };
-            (user, StoredCredential::read(&row))
-        }))
+        .map(|row| row.as_ref().map(StoredCredential::read))
+        .map_err(failed)
+    }
+
+    /// Whether anybody has registered this credential ID.
+    pub(crate) async fn is_registered(&self, id: &[u8]) -> Result<bool, Problem> {
+        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM credentials WHERE id = ?)")
+            .bind(id)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(failed)
     }
 
     /// Adds a credential, and its account if this is the first.
@@ -163,20 +160,17 @@ impl Store {
             )),
             _ => fault(error),
         })?;
-        sqlx::query(
-            "INSERT INTO credentials (id, user, label, record, created_at) VALUES (?, ?, ?, ?, ?)",
-        )
-        .bind(&credential.id)
-        .bind(&user.handle)
-        .bind(&credential.label)
-        .bind(&credential.record)
-        .bind(integer(credential.created_at))
-        .execute(&mut *tx)
-        .await
-        .map_err(|error| match &error {
-            sqlx::Error::Database(e) if e.is_unique_violation() => AddError::Taken,
-            _ => fault(error),
-        })?;
+        sqlx::query("INSERT INTO credentials (id, user, record, created_at) VALUES (?, ?, ?, ?)")
+            .bind(&credential.id)
+            .bind(&user.handle)
+            .bind(&credential.record)
+            .bind(integer(credential.created_at))
+            .execute(&mut *tx)
+            .await
+            .map_err(|error| match &error {
+                sqlx::Error::Database(e) if e.is_unique_violation() => AddError::Taken,
+                _ => fault(error),
+            })?;
         within_limits(&mut tx, visitor, user, limits).await?;
         tx.commit().await.map_err(fault)
     }
