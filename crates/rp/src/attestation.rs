@@ -168,6 +168,8 @@ pub(crate) struct Verified {
     pub attestation_type: AttestationType,
     /// Leaf first.
     pub trust_path: Vec<Vec<u8>>,
+    /// Whether the signature covers the AAGUID.
+    pub signs_aaguid: bool,
 }
 
 /// The supported formats.
@@ -226,8 +228,8 @@ pub(crate) fn assess(
         fmt: fmt.to_owned(),
         attestation_type: verified.attestation_type,
         trust,
-        // U2F authenticators have no AAGUID to prove.
-        model: (trusted && claimed != Aaguid::ZERO).then_some(claimed),
+        // A U2F key does not sign the AAGUID: anybody on the way may have put it there.
+        model: (trusted && verified.signs_aaguid && claimed != Aaguid::ZERO).then_some(claimed),
         trust_path: verified.trust_path.into_iter().map(Base64Url).collect(),
         serial_number,
     }

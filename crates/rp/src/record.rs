@@ -34,7 +34,7 @@ pub struct CredentialRecord {
     pub transports: Vec<AuthenticatorTransport>,
     /// The model, as the authenticator says. Proven only if `attested` is set.
     pub aaguid: Aaguid,
-    /// Whether a trusted attestation proved the model at registration.
+    /// Whether a trusted attestation that signs `aaguid` proved the model at registration.
     pub attested: bool,
     /// Whether the credential is discoverable, if the client told.
     #[serde(default)]

@@ -397,7 +397,7 @@ fn record(
         backup_state: auth_data.flags.backup_state(),
         transports: response.response.transports.clone(),
         aaguid: credential.aaguid,
-        attested: attestation.trust == Trust::Trusted,
+        attested: attestation.model.is_some(),
         discoverable: results
             .cred_props
             .as_ref()

@@ -23,15 +23,15 @@ pub(super) fn verify(input: &Input<'_>) -> Result<Verified, AttestationError> {
     let statement = Statement::read(input.att_stmt, &["alg", "sig", "x5c"])?;
     let (alg, sig, x5c) = (statement.alg()?, statement.sig()?, statement.need_x5c()?);
     let certificate = Certificate::parse(leaf(&x5c)?)?;
-    let key = certificate.public_key(alg)?;
-    crypto::verify_as(alg, &key, &input.signed(), sig)?;
-    if key != *input.key {
+    crypto::verify_as(alg, &certificate.public_key(alg)?, &input.signed(), sig)?;
+    if certificate.public_key(input.key.algorithm())? != *input.key {
         return Err(AttestationError::PublicKeyMismatch);
     }
     check_description(&certificate, input.client_data_hash)?;
     Ok(Verified {
         attestation_type: AttestationType::Basic,
         trust_path: x5c,
+        signs_aaguid: true,
     })
 }
 

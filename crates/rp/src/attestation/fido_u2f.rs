@@ -50,5 +50,6 @@ pub(super) fn verify(input: &Input<'_>) -> Result<Verified, AttestationError> {
     Ok(Verified {
         attestation_type: AttestationType::Basic,
         trust_path: x5c,
+        signs_aaguid: false,
     })
 }

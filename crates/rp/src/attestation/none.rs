@@ -12,5 +12,6 @@ pub(super) fn verify(input: &Input<'_>) -> Result<Verified, AttestationError> {
     Ok(Verified {
         attestation_type: AttestationType::None,
         trust_path: Vec::new(),
+        signs_aaguid: false,
     })
 }

@@ -18,6 +18,7 @@ pub(super) fn verify(input: &Input<'_>) -> Result<Verified, AttestationError> {
     Ok(Verified {
         attestation_type: AttestationType::Basic,
         trust_path: x5c,
+        signs_aaguid: true,
     })
 }
 
@@ -37,6 +38,7 @@ fn verify_self(
     Ok(Verified {
         attestation_type: AttestationType::SelfAttestation,
         trust_path: Vec::new(),
+        signs_aaguid: true,
     })
 }
 

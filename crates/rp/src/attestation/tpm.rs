@@ -58,6 +58,7 @@ pub(super) fn verify(input: &Input<'_>) -> Result<Verified, AttestationError> {
     Ok(Verified {
         attestation_type: AttestationType::AttestationCa,
         trust_path: x5c,
+        signs_aaguid: true,
     })
 }
 
