@@ -1,0 +1,298 @@
+//! The key between its wire and its user, without threads and clocks
+//!
+//! [`Engine`] takes what arrives and the time, and gives back what to send. [`crate::RunningKey`]
+//! puts it on a thread.
+
+use core::time::Duration;
+
+use authenticator::{
+    Authenticator, Change, Channel, Env, Interaction, Profile, ProfileError, Progress, State,
+    Store, StoreError, UserEvent,
+};
+use ctap::iso7816::StatusWord;
+use ctap::u2f;
+use rand_core::CryptoRng;
+use transport::{Arrival, Kind};
+
+use crate::link::{Demand, Link};
+use crate::prompts::Prompts;
+
+/// One request and its answer, for those who watch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    /// The channel it came on.
+    pub channel: u32,
+    /// Whether it is a U2F APDU; otherwise it is a CTAP2 command byte and CBOR.
+    pub u2f: bool,
+    /// The request.
+    pub request: Vec<u8>,
+    /// The answer: status byte and CBOR, or U2F data and status word. `None` when the platform gave
+    /// the request up.
+    pub response: Option<Vec<u8>>,
+}
+
+/// Who watches. It sees everything, secrets too: `ctap::trace` masks them.
+pub type Watcher = Box<dyn FnMut(&Exchange) + Send>;
+
+/// What a key is made of.
+pub(crate) struct Parts {
+    pub(crate) profile: Profile,
+    pub(crate) state: State,
+    pub(crate) store: Box<dyn Store + Send>,
+    pub(crate) rng: Box<dyn CryptoRng + Send>,
+    pub(crate) prompts: Box<dyn Prompts>,
+    pub(crate) watcher: Option<Watcher>,
+}
+
+/// The request that waits for the user.
+#[derive(Debug)]
+struct Pending {
+    channel: u32,
+    /// Kept for the watcher only.
+    request: Vec<u8>,
+}
+
+/// Remembers that a commit failed: what is durable is not known then, and the key must not go on.
+struct Guarded {
+    store: Box<dyn Store + Send>,
+    failed: Option<String>,
+}
+
+impl Store for Guarded {
+    fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        let result = match &self.failed {
+            Some(reason) => Err(StoreError(reason.clone())),
+            None => self.store.commit(changes),
+        };
+        if let Err(StoreError(reason)) = &result {
+            self.failed = Some(reason.clone());
+        }
+        result
+    }
+}
+
+pub(crate) struct Engine {
+    authenticator: Authenticator,
+    link: Link,
+    store: Guarded,
+    rng: Box<dyn CryptoRng + Send>,
+    prompts: Box<dyn Prompts>,
+    watcher: Option<Watcher>,
+    pending: Option<Pending>,
+    /// The channel of a U2F request that the user was asked for; it waits in the platform.
+    u2f_asked: Option<u32>,
+    winks: u64,
+    out: Vec<Vec<u8>>,
+}
+
+impl Engine {
+    pub(crate) fn new(mut parts: Parts, kind: Kind, now: Duration) -> Result<Self, ProfileError> {
+        let link = Link::new(kind, &parts.profile, parts.rng.next_u32());
+        let authenticator = Authenticator::new(parts.profile, parts.state, now, &mut *parts.rng)?;
+        Ok(Self {
+            authenticator,
+            link,
+            store: Guarded {
+                store: parts.store,
+                failed: None,
+            },
+            rng: parts.rng,
+            prompts: parts.prompts,
+            watcher: parts.watcher,
+            pending: None,
+            u2f_asked: None,
+            winks: 0,
+            out: Vec::new(),
+        })
+    }
+
+    /// What the key asks its user for.
+    pub(crate) fn asking(&self) -> Option<&Interaction> {
+        self.authenticator.waiting()
+    }
+
+    /// How often the platform made the key wink.
+    pub(crate) fn winks(&self) -> u64 {
+        self.winks
+    }
+
+    /// Why the key must end: its store has failed.
+    pub(crate) fn store_failed(&self) -> Option<&str> {
+        self.store.failed.as_deref()
+    }
+
+    /// When [`Engine::tick`] has something to do.
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        let user = self.asking().map(Interaction::deadline);
+        [self.link.deadline(), user].into_iter().flatten().min()
+    }
+
+    /// What to send since the last call.
+    pub(crate) fn take_output(&mut self) -> Vec<Vec<u8>> {
+        core::mem::take(&mut self.out)
+    }
+
+    /// Takes what came from the wire.
+    pub(crate) fn receive(&mut self, arrival: Arrival, now: Duration) {
+        self.tick(now);
+        for demand in self.link.receive(arrival, now, &mut self.out) {
+            match demand {
+                Demand::Cbor { channel, request } => self.cbor(channel, &request, now),
+                Demand::U2f { channel, apdu } => self.u2f(channel, apdu, now),
+                Demand::Cancel { channel } => {
+                    if self.pending.as_ref().is_some_and(|p| p.channel == channel) {
+                        self.user(UserEvent::Cancel, now);
+                    }
+                }
+                Demand::Abort { channel } => self.abort(channel, now),
+                Demand::Wink => {
+                    self.winks += 1;
+                    self.prompts.wink();
+                }
+                Demand::PowerCycle => self.power_cycle(now),
+            }
+        }
+        self.tick(now);
+    }
+
+    /// Lets time pass: the user's time-out, keep-alives, CTAPHID's time-outs.
+    pub(crate) fn tick(&mut self, now: Duration) {
+        if self
+            .asking()
+            .is_some_and(|interaction| now >= interaction.deadline())
+        {
+            self.user(UserEvent::Timeout, now);
+        }
+        let waiting = self.pending.as_ref().map(|p| p.channel);
+        self.link.tick(waiting, now, &mut self.out);
+    }
+
+    /// The user does something. Without a wish of the key it has no effect.
+    pub(crate) fn user(&mut self, event: UserEvent, now: Duration) {
+        if let Some(pending) = self.pending.take() {
+            let progress = self.tell(pending.channel, event, now);
+            self.progress(pending, true, progress, now);
+        } else if let Some(channel) = self.u2f_asked.take() {
+            // The platform's next try finds the touch.
+            self.tell(channel, event, now);
+            self.prompts.ended();
+        }
+    }
+
+    /// Cuts the power and gives it back: what is not stored is gone.
+    pub(crate) fn power_cycle(&mut self, now: Duration) {
+        if self.pending.take().is_some() | self.u2f_asked.take().is_some() {
+            self.prompts.ended();
+        }
+        self.link.power_cycle(self.rng.next_u32());
+        self.authenticator.power_cycle(now, &mut *self.rng);
+    }
+
+    fn tell(&mut self, channel: u32, event: UserEvent, now: Duration) -> Progress {
+        let mut env = Env {
+            now,
+            rng: &mut *self.rng,
+            store: &mut self.store,
+        };
+        self.authenticator.user(Channel(channel), event, &mut env)
+    }
+
+    fn cbor(&mut self, channel: u32, request: &[u8], now: Duration) {
+        let mut env = Env {
+            now,
+            rng: &mut *self.rng,
+            store: &mut self.store,
+        };
+        let progress = self
+            .authenticator
+            .handle(Channel(channel), request, &mut env);
+        let request = if self.watcher.is_some() {
+            request.to_vec()
+        } else {
+            Vec::new()
+        };
+        self.progress(Pending { channel, request }, false, progress, now);
+    }
+
+    /// Answers, or asks the user and waits, or goes on with what the prompts decide at once.
+    fn progress(&mut self, pending: Pending, goes_on: bool, mut progress: Progress, now: Duration) {
+        let mut asked = goes_on;
+        loop {
+            match progress {
+                Progress::Waiting(interaction) => {
+                    let Some(event) = self.prompts.asked(&interaction) else {
+                        self.link.waiting(now, !goes_on);
+                        self.pending = Some(pending);
+                        return;
+                    };
+                    asked = true;
+                    progress = self.tell(pending.channel, event, now);
+                }
+                Progress::Reply(response) => {
+                    if asked {
+                        self.prompts.ended();
+                    }
+                    self.link
+                        .reply(pending.channel, false, &response, &mut self.out);
+                    return self.watch(pending.channel, false, pending.request, Some(response));
+                }
+                // The authenticator waited for nobody: it has given the request up itself.
+                Progress::Idle => return self.link.given_up(),
+            }
+        }
+    }
+
+    /// U2F does not wait: it says that a touch is missing, and the platform tries again.
+    fn u2f(&mut self, channel: u32, apdu: Vec<u8>, now: Duration) {
+        let mut response = self.u2f_once(channel, &apdu, now);
+        let touch_missing = response == u2f::failure(StatusWord::CONDITIONS_NOT_SATISFIED);
+        if touch_missing
+            && self.u2f_asked != Some(channel)
+            && let Some(interaction) = self.asking().cloned()
+        {
+            self.u2f_asked = Some(channel);
+            if let Some(event) = self.prompts.asked(&interaction) {
+                self.user(event, now);
+                response = self.u2f_once(channel, &apdu, now);
+            }
+        }
+        self.link.reply(channel, true, &response, &mut self.out);
+        self.watch(channel, true, apdu, Some(response));
+    }
+
+    fn u2f_once(&mut self, channel: u32, apdu: &[u8], now: Duration) -> Vec<u8> {
+        let mut env = Env {
+            now,
+            rng: &mut *self.rng,
+            store: &mut self.store,
+        };
+        self.authenticator
+            .handle_u2f(Channel(channel), apdu, &mut env)
+    }
+
+    fn abort(&mut self, channel: u32, now: Duration) {
+        let Some(pending) = self.pending.take_if(|p| p.channel == channel) else {
+            return;
+        };
+        self.link.given_up();
+        // Its answer to the cancellation is for nobody.
+        self.tell(channel, UserEvent::Cancel, now);
+        self.prompts.ended();
+        self.watch(channel, false, pending.request, None);
+    }
+
+    fn watch(&mut self, channel: u32, u2f: bool, request: Vec<u8>, response: Option<Vec<u8>>) {
+        if let Some(watcher) = &mut self.watcher {
+            watcher(&Exchange {
+                channel,
+                u2f,
+                request,
+                response,
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+mod tests;
