@@ -112,7 +112,7 @@ impl Authenticator {
 
     /// §6.8.3 enumerateRPsGetNextRP.
     fn next_rp(&mut self, mut rest: Vec<Arc<CredentialSource>>, channel: Channel, total: Option<u64>) -> Handled {
-        let source = rest.pop().ok_or(Status::NOT_ALLOWED)?;
+        let source = self.pop_stored(&mut rest).ok_or(Status::NOT_ALLOWED)?;
         if !rest.is_empty() {
             self.begin_continuation(channel, Continuation::Management(Remaining::Rps(rest)));
         }
@@ -149,7 +149,7 @@ impl Authenticator {
         channel: Channel,
         total: Option<u64>,
     ) -> Handled {
-        let source = rest.pop().ok_or(Status::NOT_ALLOWED)?;
+        let source = self.pop_stored(&mut rest).ok_or(Status::NOT_ALLOWED)?;
         let public_key = self.signing_key(&source)?.public_key();
         if !rest.is_empty() {
             self.begin_continuation(channel, Continuation::Management(Remaining::Credentials(rest)));

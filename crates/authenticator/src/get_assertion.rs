@@ -239,13 +239,24 @@ impl Authenticator {
         if env.now > remaining.deadline {
             return Err(Status::NOT_ALLOWED);
         }
-        let source = remaining.sources.pop().ok_or(Status::NOT_ALLOWED)?;
+        let source = self.pop_stored(&mut remaining.sources).ok_or(Status::NOT_ALLOWED)?;
         let response = self.assertion(&source, &remaining.common, None, env)?;
         if !remaining.sources.is_empty() {
             remaining.deadline = env.now + NEXT_ASSERTION_TIME_LIMIT;
             self.begin_continuation(channel, Continuation::Assertions(remaining));
         }
         Ok(Step::Reply(response))
+    }
+
+    /// The next of a list that was remembered, as it is stored now: it may have been renamed or
+    /// deleted over another channel since.
+    pub(crate) fn pop_stored(&self, sources: &mut Vec<Arc<CredentialSource>>) -> Option<Arc<CredentialSource>> {
+        loop {
+            let remembered = sources.pop()?;
+            if let Some(stored) = self.state.credential(&remembered.id) {
+                return Some(Arc::clone(stored));
+            }
+        }
     }
 
     /// Step 13: one signed answer. The counter is durable before it leaves.
