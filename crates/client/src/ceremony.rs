@@ -466,6 +466,7 @@ impl Ceremony {
 
     /// Ends without a credential.
     pub(crate) fn end(&mut self, ended: Ended, failure: Failure) {
+        self.reasons.extend(failure.reason.reason());
         self.finish(Err(failure), None, ended);
     }
 

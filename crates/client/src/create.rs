@@ -282,7 +282,7 @@ impl Session {
         if required && !made.user_verified && host.platform.rules.uv_flag_checked.value.is_yes() {
             return host.fail(Failure::not_allowed(FailureReason::NotVerified));
         }
-        let empty = vec![0xA0];
+        let empty = [0xA0];
         let statement = answer
             .att_stmt
             .as_ref()

@@ -1,20 +1,33 @@
 //! How a ceremony ends: the credential or the failure, and the report.
 
 use ctap::Status;
-use serde::Serialize;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 use webauthn::response::{AuthenticationResponseJson, RegistrationResponseJson};
 use webauthn::rp_id::RpIdError;
 
-use crate::report::{DomExceptionName, Report};
+use crate::report::{DomExceptionName, Party, Reason, Report};
 use crate::uv::Unsatisfiable;
 
-/// What a ceremony hands back.
+/// What a ceremony hands back. As JSON: `credential` or `error`, and `report`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
     /// The credential, or why there is none.
     pub result: Result<Credential, Failure>,
     /// The steps and reasons.
     pub report: Report,
+}
+
+impl Serialize for Outcome {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_struct("Outcome", 2)?;
+        match &self.result {
+            Ok(credential) => members.serialize_field("credential", credential)?,
+            Err(failure) => members.serialize_field("error", failure)?,
+        }
+        members.serialize_field("report", &self.report)?;
+        members.end()
+    }
 }
 
 /// The credential in its JSON form.
@@ -35,6 +48,15 @@ pub struct Failure {
     pub name: DomExceptionName,
     /// What happened.
     pub reason: FailureReason,
+}
+
+impl Serialize for Failure {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_struct("Failure", 2)?;
+        members.serialize_field("name", &self.name)?;
+        members.serialize_field("reason", &self.reason.to_string())?;
+        members.end()
+    }
 }
 
 impl Failure {
@@ -111,6 +133,48 @@ pub enum FailureReason {
     /// It is not known what the platform does.
     #[error("What this platform does here is not known.")]
     NotKnown,
+}
+
+impl FailureReason {
+    /// The last link of the chain of reasons, where the chain does not end in it already.
+    pub(crate) fn reason(&self) -> Option<Reason> {
+        let (who, reference) = match self {
+            Self::Options(_) | Self::RpId(_) => (
+                Party::Site,
+                "WebAuthn L3 §5.1.3 and §5.1.4, checks of the options",
+            ),
+            Self::Aborted => (
+                Party::Site,
+                "WebAuthn L3 §5.6 Abort Operations with AbortSignal",
+            ),
+            Self::TimedOut => (
+                Party::Person,
+                "WebAuthn L3 §15.1 Recommended Range for timeouts",
+            ),
+            Self::NoCredentials => (Party::Key, "CTAP 2.3 §6.2.2 and §12.1 (credProtect)"),
+            Self::Excluded => (Party::Key, "CTAP 2.3 §6.1.2, excludeList"),
+            Self::PinAuthBlocked | Self::PinChangeNeeded => (
+                Party::Key,
+                "CTAP 2.3 §6.5.5.7, wrong PINs and forcePINChange",
+            ),
+            Self::NotRecognised => (Party::Key, "CTAP 2.3 §6.5.3.1 performBuiltInUv"),
+            Self::CannotProtect => (
+                Party::Key,
+                "CTAP 2.3 §12.1 Credential Protection (credProtect)",
+            ),
+            Self::NoAlgorithm | Self::KeyFull | Self::Key(_) | Self::BadReply(_) => {
+                (Party::Key, "CTAP 2.3 §8.2 Status codes")
+            }
+            Self::NotVerified => (Party::Key, "WebAuthn L3 §5.8.6, required"),
+            // The decision, or the person, has said so.
+            Self::Cancelled
+            | Self::Unsatisfiable(_)
+            | Self::PinBlocked
+            | Self::NeverEnds
+            | Self::NotKnown => return None,
+        };
+        Some(Reason::specified(who, self.to_string(), reference))
+    }
 }
 
 fn unsatisfiable_words(why: Unsatisfiable) -> &'static str {

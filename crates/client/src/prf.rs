@@ -1,6 +1,6 @@
 //! WebAuthn L3 §10.1.4 prf, on top of CTAP 2.3 §12.7 hmac-secret and §12.8 hmac-secret-mc.
 
-use ctap::pin_protocol::SharedSecret;
+use ctap::pin_protocol::{PinUvAuthProtocol, SharedSecret};
 use ctap::{SecretBytes, Status, get_assertion, make_credential};
 use rand_core::CryptoRng;
 use webauthn::cose::CoseKey;
@@ -55,9 +55,11 @@ impl Session {
         }
     }
 
-    /// Whether salts have to be agreed on before the request.
+    /// Whether salts have to be agreed on before the request. Without verification the key would use
+    /// the other secret, whose results are not for the page.
     pub(crate) fn wants_prf_agreement(&self) -> bool {
-        self.prf_input.is_none() && self.prf_inputs().is_some()
+        let verified = self.token.is_some() || self.uv_option;
+        verified && self.prf_input.is_none() && self.prf_inputs().is_some()
     }
 
     pub(crate) fn on_prf_agreement(
@@ -73,7 +75,9 @@ impl Session {
             key_agreement,
             salt_auth: secret.authenticate(&salt_enc),
             salt_enc: SecretBytes::from(salt_enc),
-            pin_uv_auth_protocol: Some(secret.protocol().number().into()),
+            // §12.7: may be left out for protocol one, and CTAP 2.0 keys do not know it.
+            pin_uv_auth_protocol: (secret.protocol() != PinUvAuthProtocol::One)
+                .then(|| secret.protocol().number().into()),
         });
         self.prf_secret = Some(secret);
         self.send_main(host);

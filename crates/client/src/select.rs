@@ -6,7 +6,7 @@ use rand_core::CryptoRng;
 use crate::ceremony::{Ceremony, KeyId};
 use crate::prompt::{Prompt, TouchPurpose};
 use crate::report::Step;
-use crate::session::{empty_param_request, has_selection};
+use crate::touch::{TOUCH_RP_ID, empty_param_request, has_selection};
 
 /// The keys that blink.
 pub(crate) struct Selection {
@@ -80,7 +80,7 @@ impl Ceremony {
             } else {
                 request_bytes(
                     Command::MakeCredential,
-                    &empty_param_request("touch.invalid").encode(),
+                    &empty_param_request(TOUCH_RP_ID).encode(),
                 )
             };
             candidate.info = Some(info);

@@ -21,12 +21,11 @@ use crate::outcome::{Failure, FailureReason};
 use crate::pin::{MIN_CODE_POINTS, Pin, PinPolicy};
 use crate::policy::HostPolicy;
 use crate::prompt::{Prompt, TouchPurpose, UserInput};
-use crate::report::{DomExceptionName, Ended, Party, Step};
+use crate::report::{DomExceptionName, Ended, Party};
 use crate::rules::{self, ExcludeListNoMatch, PinBlocked};
 use crate::u2f::U2f;
 use crate::uv::{
-    self, Action, CredentialList, Disposition, Facts, KeyFacts, LOOP_ROUNDS, PinEntry, Quirk,
-    Unsatisfiable, disposition, unsatisfiable_error,
+    self, Action, CredentialList, Disposition, Facts, KeyFacts, PinEntry, Quirk, disposition,
 };
 use crate::verify::{Agreement, Dialog};
 
@@ -377,87 +376,6 @@ impl Session {
         }
     }
 
-    fn unsatisfiable(&self, host: &Ceremony, why: Unsatisfiable) -> Failure {
-        let name = unsatisfiable_error(self.facts.ceremony, why, &host.platform);
-        let reason = match why {
-            Unsatisfiable::PinBlocked => FailureReason::PinBlocked,
-            why => FailureReason::Unsatisfiable(why),
-        };
-        Failure::new(name, reason)
-    }
-
-    fn maybe_touch(
-        &mut self,
-        host: &mut Ceremony,
-        touch: bool,
-        after: AfterTouch,
-        rng: &mut dyn CryptoRng,
-    ) {
-        if touch {
-            self.ask_touch(host, after)
-        } else {
-            self.after_touch(host, after, rng)
-        }
-    }
-
-    /// CTAP 2.3 §6.9 authenticatorSelection, or before 2.1 a makeCredential that cannot succeed: with
-    /// an empty pinUvAuthParam a key answers PIN_NOT_SET or PIN_INVALID after a touch.
-    pub(crate) fn ask_touch(&mut self, host: &mut Ceremony, after: AfterTouch) {
-        self.show_touch(host, TouchPurpose::Select);
-        let selects = self.info.as_ref().is_some_and(|info| has_selection(info));
-        if !self.facts.key.ctap2 {
-            // A U2F key has no way to ask for a touch alone but a registration.
-            return self.touch_by_u2f(host, after);
-        }
-        if selects {
-            self.send(host, Command::Selection, &[], Wait::Touch(after));
-        } else {
-            let bytes = empty_param_request(TOUCH_RP_ID).encode();
-            self.send(host, Command::MakeCredential, &bytes, Wait::Touch(after));
-        }
-    }
-
-    fn on_touch(
-        &mut self,
-        host: &mut Ceremony,
-        after: AfterTouch,
-        status: Status,
-        rng: &mut dyn CryptoRng,
-    ) {
-        let touched = [
-            Status::OK,
-            Status::PIN_NOT_SET,
-            Status::PIN_INVALID,
-            Status::PIN_AUTH_INVALID,
-        ];
-        if !touched.contains(&status) {
-            return self.key_refused(host, status);
-        }
-        host.steps.push(Step::Touch);
-        self.after_touch(host, after, rng);
-    }
-
-    pub(crate) fn after_touch(
-        &mut self,
-        host: &mut Ceremony,
-        after: AfterTouch,
-        rng: &mut dyn CryptoRng,
-    ) {
-        match after {
-            AfterTouch::Fail(failure) => {
-                host.show(Prompt::Message {
-                    text: failure.reason.to_string(),
-                });
-                host.fail(failure);
-            }
-            AfterTouch::CreatePin { optional } => self.ask_new_pin(host, optional, None),
-            AfterTouch::EnterPin(entry) => self.start_pin(host, entry, rng),
-            AfterTouch::Hang => {
-                host.end(Ended::Hang, Failure::not_allowed(FailureReason::NeverEnds));
-            }
-        }
-    }
-
     /// What the person answered.
     pub(crate) fn on_user(
         &mut self,
@@ -530,142 +448,6 @@ impl Session {
         self.on_main_refused(host, status, rng);
     }
 
-    /// What to do about a refused request. Nothing is sent twice after the same status.
-    fn on_main_refused(&mut self, host: &mut Ceremony, status: Status, rng: &mut dyn CryptoRng) {
-        match status {
-            Status::PUAT_REQUIRED if !self.uv_option => self.on_puat_required(host, rng),
-            Status::CREDENTIAL_EXCLUDED => {
-                // A key tells this only after a touch.
-                self.note_main_touch(host, true);
-                host.fail(Failure::new(
-                    DomExceptionName::InvalidStateError,
-                    FailureReason::Excluded,
-                ));
-            }
-            Status::NO_CREDENTIALS | Status::INVALID_CREDENTIAL => self.no_credentials(host, rng),
-            Status::KEY_STORE_FULL => self.on_store_full(host),
-            Status::UNSUPPORTED_ALGORITHM => {
-                let name = DomExceptionName::NotSupportedError;
-                let failure = Failure::new(name, FailureReason::NoAlgorithm);
-                self.ask_touch(host, AfterTouch::Fail(failure));
-            }
-            Status::OPERATION_DENIED
-            | Status::UV_BLOCKED
-            | Status::UV_INVALID
-            | Status::PIN_AUTH_INVALID
-            | Status::PIN_INVALID
-            | Status::PUAT_REQUIRED
-                if self.uv_option =>
-            {
-                self.uv_option = false;
-                self.on_built_in_failed(host, status, rng);
-            }
-            // The token has run out: a new one, once.
-            Status::PIN_AUTH_INVALID if self.token.is_some() && !self.retried => {
-                self.retried = true;
-                self.token = None;
-                self.decide(host, rng);
-            }
-            status => {
-                self.note_main_touch(host, false);
-                self.key_refused(host, status);
-            }
-        }
-    }
-
-    /// Counts the touch of the request itself, if there was one.
-    pub(crate) fn note_main_touch(&mut self, host: &mut Ceremony, certain: bool) {
-        if self.uv_option {
-            host.steps.push(Step::Fingerprint);
-        } else if self.up_seen || (certain && !self.built_in_used) {
-            host.steps.push(Step::Touch);
-        }
-    }
-
-    fn on_store_full(&mut self, host: &mut Ceremony) {
-        self.note_main_touch(host, false);
-        let only_preferred =
-            self.facts.resident_key == webauthn::options::ResidentKeyRequirement::Preferred;
-        if self.rk && only_preferred {
-            // WebAuthn L3 §5.4.6: a server-side credential is accepted then.
-            self.rk = false;
-            return self.send_main(host);
-        }
-        host.fail(Failure::not_allowed(FailureReason::KeyFull));
-    }
-
-    /// The key insists on verification after all.
-    fn on_puat_required(&mut self, host: &mut Ceremony, rng: &mut dyn CryptoRng) {
-        let in_loop = matches!(
-            self.decided.as_ref().map(|decided| decided.action),
-            Some(Action::Quirk(Quirk::PinLoop | Quirk::TouchPinLoop))
-        );
-        if in_loop {
-            self.token = None;
-            return self.loop_again(host, rng);
-        }
-        let escalates = host.platform.rules.puat_required.value == rules::PuatRequired::Escalate;
-        if escalates && self.token.is_none() && !self.escalated {
-            self.escalated = true;
-            let fact = &host.platform.rules.puat_required;
-            host.reasons.push(fact.reason(
-                "The key refused the request without verification (0x36), so the person is verified now.",
-            ));
-            self.facts.user_verification = webauthn::options::UserVerificationRequirement::Required;
-            return self.decide(host, rng);
-        }
-        let why = Unsatisfiable::KeyRefuses;
-        host.fail(self.unsatisfiable(host, why));
-    }
-
-    /// One more round of a platform that never uses the token it gets.
-    fn loop_again(&mut self, host: &mut Ceremony, rng: &mut dyn CryptoRng) {
-        if self.rounds >= LOOP_ROUNDS {
-            return host.end(Ended::Loop, Failure::not_allowed(FailureReason::NeverEnds));
-        }
-        self.rounds += 1;
-        let touch = matches!(
-            self.decided.as_ref().map(|decided| decided.action),
-            Some(Action::Quirk(Quirk::TouchPinLoop))
-        );
-        self.maybe_touch(host, touch, AfterTouch::EnterPin(PinEntry::Enter), rng);
-    }
-
-    /// In a loop the token is thrown away before the request.
-    pub(crate) fn drops_token(&self) -> bool {
-        self.rounds > 0
-    }
-
-    fn send_empty_param(&mut self, host: &mut Ceremony) {
-        self.show_touch(host, TouchPurpose::Register);
-        let bytes = empty_param_request(self.request.rp_id()).encode();
-        self.send(host, Command::MakeCredential, &bytes, Wait::Faulty);
-    }
-
-    fn on_faulty(&mut self, host: &mut Ceremony, status: Status, rng: &mut dyn CryptoRng) {
-        self.on_touch(host, AfterTouch::Hang, status, rng);
-    }
-
-    /// Any status that has no better explanation.
-    pub(crate) fn key_refused(&mut self, host: &mut Ceremony, status: Status) {
-        let reason = match status {
-            Status::PIN_BLOCKED => FailureReason::PinBlocked,
-            Status::PIN_AUTH_BLOCKED => FailureReason::PinAuthBlocked,
-            Status::UV_BLOCKED | Status::UV_INVALID => FailureReason::NotRecognised,
-            Status::USER_ACTION_TIMEOUT | Status::ACTION_TIMEOUT => FailureReason::TimedOut,
-            Status::KEEPALIVE_CANCEL => FailureReason::Cancelled,
-            status => FailureReason::Key(status),
-        };
-        host.fail(Failure::not_allowed(reason));
-    }
-
-    pub(crate) fn show_touch(&self, host: &mut Ceremony, purpose: TouchPurpose) {
-        host.show(Prompt::Touch {
-            purpose,
-            rp_id: self.request.rp_id().to_owned(),
-        });
-    }
-
     pub(crate) fn show_fingerprint(&self, host: &mut Ceremony, previous_wrong: bool) {
         host.show(Prompt::Fingerprint {
             retries: None,
@@ -725,79 +507,12 @@ impl Session {
     }
 }
 
-impl KeyFacts {
-    /// Reads what the decision needs from authenticatorGetInfo. Absent options have the defaults of
-    /// CTAP 2.3 §6.4. Whether the PIN is blocked is not in there.
-    pub fn from_info(info: &get_info::Response) -> Self {
-        let options = info.options.clone().unwrap_or_default();
-        let on = |option: Option<bool>| option == Some(true);
-        let always_uv = on(options.always_uv);
-        Self {
-            ctap2: info
-                .versions
-                .iter()
-                .any(|version| version.starts_with("FIDO_2")),
-            u2f_v2: info.has_version("U2F_V2"),
-            rk: on(options.rk),
-            client_pin: options.client_pin,
-            uv: options.uv,
-            bio_enroll: options
-                .bio_enroll
-                .or(options.user_verification_mgmt_preview),
-            pin_uv_auth_token: on(options.pin_uv_auth_token),
-            no_mc_ga_permissions_with_client_pin: on(options.no_mc_ga_permissions_with_client_pin),
-            always_uv,
-            // §7.2: counts as false while alwaysUv is on, whatever the key says.
-            make_cred_uv_not_rqd: on(options.make_cred_uv_not_rqd) && !always_uv,
-            force_pin_change: info.force_pin_change == Some(true),
-            pin_blocked: false,
-            hmac_secret: info.has_extension("hmac-secret"),
-        }
-    }
-}
-
-/// Whether the key knows authenticatorSelection.
-pub(crate) fn has_selection(info: &get_info::Response) -> bool {
-    ["FIDO_2_1", "FIDO_2_3"]
-        .iter()
-        .any(|version| info.has_version(version))
-}
-
-/// A makeCredential that asks for nothing but a touch.
-pub(crate) fn empty_param_request(rp_id: &str) -> make_credential::Request {
-    make_credential::Request {
-        client_data_hash: [0; 32],
-        rp: make_credential::RpEntity {
-            id: rp_id.to_owned(),
-            name: None,
-        },
-        user: make_credential::UserEntity {
-            id: vec![1],
-            name: None,
-            display_name: None,
-        },
-        pub_key_cred_params: vec![make_credential::CredentialParameters::public_key(
-            webauthn::cose::CoseAlgorithm::ES256,
-        )],
-        exclude_list: None,
-        extensions: None,
-        options: None,
-        pin_uv_auth_param: Some(Vec::new()),
-        pin_uv_auth_protocol: Some(1),
-        enterprise_attestation: None,
-        attestation_formats_preference: None,
-    }
-}
-
 pub(crate) fn bad_reply(what: &'static str) -> Failure {
     Failure::new(
         DomExceptionName::UnknownError,
         FailureReason::BadReply(what),
     )
 }
-
-/// A name that no site can have, for requests that ask for nothing but a touch.
-const TOUCH_RP_ID: &str = "touch.invalid";
 
 /// How long to wait before a U2F key is asked again for its touch.
 pub(crate) const U2F_POLL: Duration = Duration::from_millis(200);

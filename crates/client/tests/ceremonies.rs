@@ -2037,3 +2037,29 @@ fn no_pin_ever_shows_in_outputs_or_reports() {
             .all(|bytes| !bytes.windows(8).any(|window| window == b"31415926"))
     );
 }
+
+#[test]
+fn a_failure_ends_the_chain_of_reasons_in_plain_words() {
+    let mut key = FakeKey::new(PIN).with_cred(b"found", false, 3);
+    let options = with(
+        uv(get_options(), "discouraged"),
+        "allowCredentials",
+        list(&[b"found"]),
+    );
+    let outcome = run(
+        getting(options, "pinward"),
+        &mut key,
+        &mut Person::default(),
+    );
+    let last = outcome.report.reasons.last().unwrap();
+    assert_eq!(
+        last.fact,
+        "This key has no credential for this site (or shows it only after verification)."
+    );
+    let json = serde_json::to_value(&outcome).unwrap();
+    assert_eq!(json["error"]["name"], "NotAllowedError");
+    assert_eq!(
+        json["error"]["reason"],
+        json["report"]["reasons"][2]["fact"]
+    );
+}

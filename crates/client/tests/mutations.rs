@@ -43,14 +43,16 @@ fn mutate(bytes: &mut Vec<u8>, rng: &mut ChaCha20Rng) {
 fn answer(prompt: &Prompt, rng: &mut ChaCha20Rng) -> Option<UserInput> {
     Some(match prompt {
         Prompt::EnterPin { .. } => UserInput::Pin { pin: "1234".into() },
-        Prompt::CreatePin { optional: true, .. } if rng.next_u32() % 2 == 0 => UserInput::NotNow,
+        Prompt::CreatePin { optional: true, .. } if rng.next_u32().is_multiple_of(2) => {
+            UserInput::NotNow
+        }
         Prompt::CreatePin { .. } => UserInput::NewPin { pin: "5678".into() },
         Prompt::ChangePin { .. } => UserInput::ChangePin {
             old: Some("1234".into()),
             new: "5678".into(),
         },
         Prompt::PickAccount { .. } => UserInput::Account { index: 0 },
-        Prompt::EnrollFingerprint { .. } if rng.next_u32() % 4 == 0 => UserInput::NotNow,
+        Prompt::EnrollFingerprint { .. } if rng.next_u32().is_multiple_of(4) => UserInput::NotNow,
         _ => return None,
     })
 }
@@ -94,14 +96,14 @@ fn one(ceremony: Ceremony, key: &mut FakeKey, rng: &mut ChaCha20Rng) {
             }
             Some(Output::Send { bytes, .. }) => {
                 let mut bytes = fake_answer(|| key.handle(&bytes).1);
-                if rng.next_u32() % 3 == 0 {
+                if rng.next_u32().is_multiple_of(3) {
                     mutate(&mut bytes, rng);
                 }
                 Event::Reply { key: KEY_ID, bytes }
             }
             Some(Output::SendU2f { apdu, .. }) => {
                 let mut bytes = fake_answer(|| key.handle_u2f(&apdu));
-                if rng.next_u32() % 3 == 0 {
+                if rng.next_u32().is_multiple_of(3) {
                     mutate(&mut bytes, rng);
                 }
                 Event::Reply { key: KEY_ID, bytes }
@@ -129,7 +131,7 @@ fn options(get: bool, uv: &str, rng: &mut ChaCha20Rng) -> serde_json::Value {
         .map(|n| serde_json::json!({"type": "public-key", "id": format!("Zm91bmQ{n:05}")}))
         .chain([serde_json::json!({"type": "public-key", "id": "Zm91bmQ"})])
         .collect();
-    let list = if rng.next_u32() % 2 == 0 {
+    let list = if rng.next_u32().is_multiple_of(2) {
         vec![]
     } else {
         list

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use webauthn::options::UserVerificationRequirement;
 
-use super::{Ceremony, Facts, KeyFacts, Need};
+use super::decide::Need;
+use super::{Ceremony, Facts, KeyFacts};
 use crate::policy::PinSetup;
 use crate::report::{Party, Reason};
 use crate::rules::{CannotVerify, Fact, ForcedPinChange, NoPin, PuatRequired};

@@ -559,7 +559,8 @@ impl FakeKey {
 
     /// hmac-secret: the outputs, encrypted; with verification another secret than without.
     fn hmac_secret(&mut self, input: &ctap::make_credential::HmacSecretInput, uv: bool) -> Vec<u8> {
-        let protocol = PinUvAuthProtocol::from_number(input.pin_uv_auth_protocol.unwrap()).unwrap();
+        let protocol =
+            PinUvAuthProtocol::from_number(input.pin_uv_auth_protocol.unwrap_or(1)).unwrap();
         let secret = self
             .agreement
             .decapsulate(protocol, &input.key_agreement)
