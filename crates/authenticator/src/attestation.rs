@@ -33,11 +33,11 @@ impl Authenticator {
     ) -> Result<Attestation, Status> {
         if enterprise {
             let subject = Subject {
-                batch: &self.profile.attestation.batch,
+                batch: self.profile.attestation.batch.clone(),
                 aaguid: self.profile.aaguid.0,
                 serial: Some(self.state.serial()),
             };
-            let attester = Attester::new(&subject).map_err(|CryptoError| Status::OTHER)?;
+            let attester = Attester::new(subject).map_err(|CryptoError| Status::OTHER)?;
             return packed_basic(&attester, signed);
         }
         match self.profile.attestation.kind {
@@ -61,10 +61,11 @@ fn packed_self((algorithm, key): (CoseAlgorithm, &SigningKey), signed: &[u8]) ->
 
 /// §8.2, with a certificate.
 fn packed_basic(attester: &Attester, signed: &[u8]) -> Result<Attestation, Status> {
-    let signature = attester.key.sign(signed).map_err(|CryptoError| Status::OTHER)?;
+    let signature = attester.sign(signed).map_err(|CryptoError| Status::OTHER)?;
+    let certificate = attester.certificate().map_err(|CryptoError| Status::OTHER)?;
     statement("packed", |e| {
         e.map(3)?.str("alg")?.i32(CoseAlgorithm::ES256.0)?.str("sig")?.bytes(&signature)?;
-        e.str("x5c")?.array(1)?.bytes(&attester.certificate).map(drop)
+        e.str("x5c")?.array(1)?.bytes(certificate).map(drop)
     })
 }
 

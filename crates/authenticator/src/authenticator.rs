@@ -121,8 +121,12 @@ impl Authenticator {
     /// # Errors
     /// [`ProfileError`], if no attestation key can be made for the profile.
     pub fn new(profile: Profile, state: State, now: Duration, rng: &mut dyn CryptoRng) -> Result<Self, ProfileError> {
-        let subject = Subject { batch: &profile.attestation.batch, aaguid: profile.aaguid.0, serial: None };
-        let attester = Attester::new(&subject).map_err(|CryptoError| ProfileError::Impossible {
+        let subject = Subject {
+            batch: profile.attestation.batch.clone(),
+            aaguid: profile.aaguid.0,
+            serial: None,
+        };
+        let attester = Attester::new(subject).map_err(|CryptoError| ProfileError::Impossible {
             profile: profile.id.clone(),
             why: "no attestation key can be derived".to_owned(),
         })?;

@@ -1,17 +1,26 @@
-//! Attestation certificates (WebAuthn L3 §8.2.1), made, not stored.
+//! Attestation certificates (WebAuthn L3 §8.2.1), made when they are first needed.
 //!
 //! Certificates of one batch are the same bytes everywhere and always: the batch key comes from the
-//! batch's name, and the root signs with Ed25519, whose signatures do not depend on chance. Anyone
-//! can derive both keys, so these certificates prove nothing; they are for tests and demonstrations.
+//! batch's name, and the root signs with RSASSA-PKCS1-v1_5, whose signatures do not depend on chance
+//! (relying parties in the field do not know Ed25519 issuers). The root's private key lies beside
+//! this file and the batch keys can be derived by anyone, so these certificates prove nothing; they
+//! are for tests and demonstrations.
 
-use crate::crypto::{self, CryptoError, KeyMaterial, SigningKey};
+use std::cell::OnceCell;
+
 use webauthn::cose::{CoseAlgorithm, CoseKey};
 use zeroize::Zeroizing;
 
+use crate::crypto::{self, CryptoError, KeyMaterial, SigningKey};
+
+/// The private key of the root. Not a secret.
+const TEST_ROOT: &[u8] = include_bytes!("certificate/test-root.pk8");
+
 /// What is written into a leaf certificate.
-pub(crate) struct Subject<'a> {
+#[derive(Debug, Clone)]
+pub(crate) struct Subject {
     /// The batch whose key is attested with.
-    pub(crate) batch: &'a str,
+    pub(crate) batch: String,
     /// The model; zero for keys that have none (U2F).
     pub(crate) aaguid: [u8; 16],
     /// A single key's serial number, for enterprise attestation.
@@ -21,16 +30,30 @@ pub(crate) struct Subject<'a> {
 /// An attestation key with its certificate.
 #[derive(Debug)]
 pub(crate) struct Attester {
-    pub(crate) key: SigningKey,
-    pub(crate) certificate: Vec<u8>,
+    subject: Subject,
+    key: SigningKey,
+    certificate: OnceCell<Vec<u8>>,
 }
 
 impl Attester {
-    /// Derives the key and makes its certificate.
-    pub(crate) fn new(subject: &Subject<'_>) -> Result<Self, CryptoError> {
-        let key = batch_key(subject)?;
-        let certificate = leaf(subject, &key.public_key())?;
-        Ok(Self { key, certificate })
+    /// Derives the key.
+    pub(crate) fn new(subject: Subject) -> Result<Self, CryptoError> {
+        let key = batch_key(&subject)?;
+        Ok(Self { subject, key, certificate: OnceCell::new() })
+    }
+
+    /// Signs with the attestation key.
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        self.key.sign(message)
+    }
+
+    /// The certificate; the first call makes it.
+    pub(crate) fn certificate(&self) -> Result<&[u8], CryptoError> {
+        if let Some(certificate) = self.certificate.get() {
+            return Ok(certificate);
+        }
+        let made = leaf(&self.subject, &self.key.public_key())?;
+        Ok(self.certificate.get_or_init(|| made))
     }
 }
 
@@ -40,8 +63,10 @@ impl Attester {
 /// `None` only if the crypto library fails.
 pub fn root_certificate() -> Option<Vec<u8>> {
     let key = root_key().ok()?;
-    let CoseKey::Okp { x, .. } = key.public_key() else { return None };
-    let spki = der::sequence(&[der::sequence(&[der::ED25519.to_vec()]), der::bit_string(&x)]);
+    let CoseKey::Rsa { n, e, .. } = key.public_key() else { return None };
+    let public = der::sequence(&[der::unsigned(&n), der::unsigned(&e)]);
+    let algorithm = der::sequence(&[der::RSA_ENCRYPTION.to_vec(), der::NULL.to_vec()]);
+    let spki = der::sequence(&[algorithm, der::bit_string(&public)]);
     let constraints = der::sequence(&[der::boolean(true)]);
     // keyCertSign and cRLSign.
     let usage = vec![0x03, 0x02, 0x01, 0x06];
@@ -53,11 +78,11 @@ pub fn root_certificate() -> Option<Vec<u8>> {
 }
 
 fn root_key() -> Result<SigningKey, CryptoError> {
-    let seed = crypto::hmac_sha256(b"pinward attestation root", &[b"key"]);
-    SigningKey::load(&KeyMaterial { algorithm: CoseAlgorithm::EDDSA, bytes: Zeroizing::new(seed.to_vec()) })
+    let bytes = Zeroizing::new(TEST_ROOT.to_vec());
+    SigningKey::load(&KeyMaterial { algorithm: CoseAlgorithm::RS256, bytes })
 }
 
-fn batch_key(subject: &Subject<'_>) -> Result<SigningKey, CryptoError> {
+fn batch_key(subject: &Subject) -> Result<SigningKey, CryptoError> {
     let serial = subject.serial.unwrap_or_default();
     for attempt in 0..16_u8 {
         let parts = [subject.batch.as_bytes(), &subject.aaguid, &serial, &[attempt]];
@@ -74,7 +99,7 @@ fn root_name() -> Vec<u8> {
     der::name(&[(der::COUNTRY, "AQ"), (der::ORGANIZATION, "Pinward"), (der::COMMON_NAME, "Pinward Test Root (proves nothing)")])
 }
 
-fn leaf(subject: &Subject<'_>, public: &CoseKey) -> Result<Vec<u8>, CryptoError> {
+fn leaf(subject: &Subject, public: &CoseKey) -> Result<Vec<u8>, CryptoError> {
     let CoseKey::Ec2 { x, y, .. } = public else { return Err(CryptoError) };
     let point = [&[4], &x[..], &y[..]].concat();
     let algorithm = der::sequence(&[der::EC_PUBLIC_KEY.to_vec(), der::PRIME256V1.to_vec()]);
@@ -84,7 +109,7 @@ fn leaf(subject: &Subject<'_>, public: &CoseKey) -> Result<Vec<u8>, CryptoError>
         (der::COUNTRY, "AQ"),
         (der::ORGANIZATION, "Pinward"),
         (der::ORGANIZATIONAL_UNIT, "Authenticator Attestation"),
-        (der::COMMON_NAME, subject.batch),
+        (der::COMMON_NAME, &subject.batch),
     ];
     names.extend(serial.as_deref().map(|serial| (der::SERIAL_NUMBER, serial)));
     let mut extensions = vec![der::extension(&der::BASIC_CONSTRAINTS, true, &der::sequence(&[]))];
@@ -106,7 +131,7 @@ fn certificate(
     extensions: &[Vec<u8>],
     signer: &SigningKey,
 ) -> Result<Vec<u8>, CryptoError> {
-    let algorithm = der::sequence(&[der::ED25519.to_vec()]);
+    let algorithm = der::sequence(&[der::SHA256_WITH_RSA.to_vec(), der::NULL.to_vec()]);
     let validity = der::sequence(&[der::utc_time("250101000000Z"), der::utc_time("491231235959Z")]);
     let to_be_signed = der::sequence(&[
         // [0] version 3.
@@ -125,7 +150,11 @@ fn certificate(
 
 /// The few words of DER (X.690) that a certificate needs.
 mod der {
-    pub(super) const ED25519: [u8; 5] = [0x06, 0x03, 0x2b, 0x65, 0x70];
+    pub(super) const NULL: [u8; 2] = [0x05, 0x00];
+    pub(super) const RSA_ENCRYPTION: [u8; 11] =
+        [0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+    pub(super) const SHA256_WITH_RSA: [u8; 11] =
+        [0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b];
     pub(super) const EC_PUBLIC_KEY: [u8; 9] = [0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
     pub(super) const PRIME256V1: [u8; 10] = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
     pub(super) const BASIC_CONSTRAINTS: [u8; 5] = [0x06, 0x03, 0x55, 0x1d, 0x13];
@@ -153,6 +182,12 @@ mod der {
         }
         out.extend_from_slice(contents);
         out
+    }
+
+    /// An INTEGER that is not negative: a leading bit of one needs a zero byte before it.
+    pub(super) fn unsigned(big_endian: &[u8]) -> Vec<u8> {
+        let sign: &[u8] = if big_endian.first().is_none_or(|first| *first >= 0x80) { &[0] } else { &[] };
+        tagged(0x02, &[sign, big_endian].concat())
     }
 
     pub(super) fn sequence(elements: &[Vec<u8>]) -> Vec<u8> {
@@ -203,8 +238,12 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
 
-    fn subject(serial: Option<[u8; 16]>) -> Subject<'static> {
-        Subject { batch: "batch", aaguid: [7; 16], serial }
+    fn subject(serial: Option<[u8; 16]>) -> Subject {
+        Subject { batch: "batch".into(), aaguid: [7; 16], serial }
+    }
+
+    fn made(subject: Subject) -> Vec<u8> {
+        Attester::new(subject).unwrap().certificate().unwrap().to_vec()
     }
 
     fn contains(haystack: &[u8], needle: &[u8]) -> bool {
@@ -213,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_certificate_is_the_same_every_time() {
-        let make = || Attester::new(&subject(None)).unwrap().certificate;
+        let make = || made(subject(None));
         assert_eq!(make(), make());
         assert_eq!(root_certificate(), root_certificate());
         assert!(root_certificate().is_some());
@@ -221,7 +260,7 @@ mod tests {
 
     #[test]
     fn it_names_what_webauthn_wants() {
-        let certificate = Attester::new(&subject(None)).unwrap().certificate;
+        let certificate = made(subject(None));
         assert!(contains(&certificate, b"Authenticator Attestation"));
         assert!(contains(&certificate, &[&der::FIDO_AAGUID[..], &[0x04, 0x12, 0x04, 0x10], &[7; 16]].concat()));
         assert!(contains(&certificate, &[0xa0, 0x03, 0x02, 0x01, 0x02]), "version 3");
@@ -229,18 +268,18 @@ mod tests {
 
     #[test]
     fn batches_models_and_single_keys_have_their_own_keys() {
-        let key = |subject: Subject<'_>| Attester::new(&subject).unwrap().key.public_key().encode();
+        let key = |subject: Subject| Attester::new(subject).unwrap().key.public_key().encode();
         let mut keys = vec![
             key(subject(None)),
             key(subject(Some([1; 16]))),
             key(subject(Some([2; 16]))),
-            key(Subject { batch: "other", ..subject(None) }),
+            key(Subject { batch: "other".into(), ..subject(None) }),
             key(Subject { aaguid: [8; 16], ..subject(None) }),
         ];
         keys.sort();
         keys.dedup();
         assert_eq!(keys.len(), 5);
-        let certificate = Attester::new(&subject(Some([1; 16]))).unwrap().certificate;
+        let certificate = made(subject(Some([1; 16])));
         assert!(contains(&certificate, "01".repeat(16).as_bytes()));
     }
 }

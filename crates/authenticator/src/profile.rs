@@ -463,6 +463,7 @@ impl Profile {
                 "CTAP1 needs the algorithm ES256 (-7)",
             ),
             (!credentials.algorithms.is_empty(), "it has no algorithm"),
+            ((1..=64).contains(&self.attestation.batch.len()), "attestation.batch is not 1 to 64 bytes long"),
             (credentials.max_id_length >= MAX_ID_LENGTH, "credentials.max_id_length is shorter than its own IDs"),
             (credentials.max_cred_blob_length >= 32, "credentials.max_cred_blob_length is less than 32"),
             (self.max_msg_size >= 1024, "max_msg_size is less than 1024"),

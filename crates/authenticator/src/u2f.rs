@@ -110,8 +110,8 @@ impl Authenticator {
             .map_err(failed)?;
         let public_key = point(&key.public_key()).ok_or(StatusWord::UNKNOWN_ERROR)?;
         let signed = register_signed_data(application, challenge, &key_handle, &public_key);
-        let signature = self.attester.key.sign(&signed).map_err(failed)?;
-        let attestation_certificate = self.attester.certificate.clone();
+        let signature = self.attester.sign(&signed).map_err(failed)?;
+        let attestation_certificate = self.attester.certificate().map_err(failed)?.to_vec();
         let response = RegisterResponse { public_key, key_handle, attestation_certificate, signature };
         response.encode().ok_or(StatusWord::UNKNOWN_ERROR)
     }
