@@ -1,0 +1,398 @@
+//! `pinward key run`: a software key on a wire of your choice, until it is told to end
+
+use std::fmt::Display;
+use std::io::{self, BufRead};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use authenticator::{FingerMatch, Interaction, Profile, ProfileError, profile};
+use clap::Args;
+use ctap::trace;
+use serde_json::json;
+use softkey::store::{FileError, Passphrase, Protection};
+use softkey::{Ended, Exchange, Options, RunningKey, StartError, Terminal};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use transport::{Inbox, Wire, report_pipe, stream, udp, vpcd};
+
+/// Runs a software security key.
+///
+/// When it is ready it prints one line, `pinward key ready: ADDRESS`, to the standard error output.
+/// It ends on SIGINT and SIGTERM, when the wire is closed, and, unless it touches itself, at the end
+/// of its input.
+#[derive(Debug, Args)]
+pub(crate) struct KeyRunArgs {
+    #[command(flatten)]
+    wire: WireArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+    /// The key to be: the name of a profile, or a file with one.
+    #[arg(long, value_name = "ID|FILE", default_value = "fido-2.1")]
+    profile: String,
+    /// Consent to everything at once, without asking. For tests.
+    #[arg(long)]
+    auto_touch: bool,
+    /// Print each request and answer, one JSON object a line, secrets masked.
+    #[arg(long)]
+    trace: bool,
+}
+
+/// Where the key can be reached.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct WireArgs {
+    /// Be a card in the virtual reader of vsmartcard (pcscd with vpcd).
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = vpcd::DEFAULT_ADDRESS)]
+    vpcd: Option<SocketAddr>,
+    /// Listen on a Unix socket; it carries bare 64-byte CTAPHID reports.
+    #[arg(long, value_name = "PATH")]
+    unix: Option<PathBuf>,
+    /// Listen on a TCP socket; it carries bare 64-byte CTAPHID reports.
+    #[arg(long, value_name = "ADDR:PORT")]
+    tcp: Option<SocketAddr>,
+    /// Take CTAPHID reports as UDP datagrams (other projects' simulators use port 8111).
+    #[arg(long, value_name = "ADDR:PORT")]
+    udp: Option<SocketAddr>,
+    /// Speak as a hidraw node does, on a terminal or character device; `new` makes a pseudo-terminal.
+    #[arg(long, value_name = "PATH|new")]
+    report_pipe: Option<PathBuf>,
+}
+
+/// Where the key lives.
+#[derive(Debug, Args)]
+struct StoreArgs {
+    /// Keep the key in this file, which is made if it is not there.
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "ephemeral",
+        conflicts_with = "ephemeral"
+    )]
+    store: Option<PathBuf>,
+    /// Forget the key when it ends.
+    #[arg(long)]
+    ephemeral: bool,
+    /// The environment variable that holds the passphrase of the file.
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "store",
+        conflicts_with_all = ["insecure_plaintext", "ephemeral"]
+    )]
+    passphrase_env: Option<String>,
+    /// Do not seal the file: whoever reads it has the private keys. For test keys.
+    #[arg(long, requires = "store", conflicts_with = "ephemeral")]
+    insecure_plaintext: bool,
+}
+
+/// Why the key did not run, or did not run to a good end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeyRunError {
+    /// No shipped profile and no file has this name.
+    #[error("there is no key profile {0:?}, and no such file; profiles: {1}")]
+    UnknownProfile(String, String),
+    /// The profile's file cannot be read.
+    #[error("{0}: {1}")]
+    ProfileFile(PathBuf, io::Error),
+    /// The profile cannot be used.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// Neither passphrase nor the wish to do without.
+    #[error(
+        "say how to protect {0}: --passphrase-env NAME (the variable that holds its passphrase), \
+         or --insecure-plaintext for a test key"
+    )]
+    Unprotected(PathBuf),
+    /// The named variable is not set, or not text.
+    #[error("the environment variable {0} holds no passphrase")]
+    NoPassphrase(String),
+    /// The key's file cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The key could not be put on its wire.
+    #[error("{wire}: {error}{hint}")]
+    Wire {
+        wire: String,
+        error: io::Error,
+        hint: &'static str,
+    },
+    /// The system refused.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The wire broke while the key ran.
+    #[error("the wire broke: {0}")]
+    WireFailed(String),
+    /// The store broke while the key ran.
+    #[error("the key stopped, because its store cannot be written: {0}")]
+    StoreFailed(String),
+}
+
+/// Runs the key until it ends.
+pub(crate) fn run(args: &KeyRunArgs) -> Result<(), KeyRunError> {
+    let profile = load_profile(&args.profile)?;
+    let mut options = match &args.store.store {
+        Some(path) => Options::stored(profile, path, &protection(path, &args.store)?)?,
+        None => Options::ephemeral(profile),
+    };
+    if !args.auto_touch {
+        options = options.prompts(Terminal::new(io::stderr()));
+    }
+    if args.trace {
+        options = options.watcher(Box::new(print_exchange));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
+    runtime.block_on(run_until_end(options, &args.wire, !args.auto_touch))
+}
+
+/// What the loop of [`run_until_end`] hears.
+enum Notice {
+    Line(String),
+    InputEnded,
+    KeyEnded(Ended),
+}
+
+async fn run_until_end(
+    options: Options,
+    wire: &WireArgs,
+    interactive: bool,
+) -> Result<(), KeyRunError> {
+    // Before the key says that it is ready, so that no signal is missed after it.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (notices, mut notice) = unbounded_channel();
+    let told = notices.clone();
+    let options = options.on_end(move |end| drop(told.send(Notice::KeyEnded(end.clone()))));
+    let key = options
+        .start(|inbox| wire.open(inbox))
+        .map_err(|e| wire.explain(e))?;
+    eprintln!("pinward key ready: {}", key.address());
+    if interactive {
+        std::thread::Builder::new()
+            .name("input".to_owned())
+            .spawn(move || read_lines(&notices))?;
+    }
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            heard = notice.recv() => match heard {
+                Some(Notice::Line(line)) => act(&key, line.trim()),
+                Some(Notice::KeyEnded(Ended::WireFailed(why))) => return Err(KeyRunError::WireFailed(why)),
+                Some(Notice::KeyEnded(Ended::StoreFailed(why))) => return Err(KeyRunError::StoreFailed(why)),
+                Some(Notice::InputEnded | Notice::KeyEnded(_)) => break,
+                None => std::future::pending().await,
+            },
+        }
+    }
+    key.stop();
+    Ok(())
+}
+
+fn read_lines(notices: &UnboundedSender<Notice>) {
+    for line in io::stdin().lock().lines().map_while(Result::ok) {
+        if notices.send(Notice::Line(line)).is_err() {
+            return;
+        }
+    }
+    let _ = notices.send(Notice::InputEnded);
+}
+
+/// Enter is a touch, or an enrolled finger where one is asked for; w is a wrong finger.
+fn act(key: &RunningKey, line: &str) {
+    match (line, key.asking()) {
+        ("" | "t", Some(Interaction::BuiltInUv { .. })) => key.finger(FingerMatch::Match),
+        ("w", _) => key.finger(FingerMatch::NoMatch),
+        _ => key.touch(),
+    }
+}
+
+impl WireArgs {
+    fn open(&self, inbox: Inbox) -> io::Result<Wire> {
+        if let Some(address) = self.vpcd {
+            return vpcd::connect(address, inbox);
+        }
+        if let Some(path) = &self.unix {
+            return stream::listen_unix(path, inbox);
+        }
+        if let Some(address) = self.tcp {
+            warn_if_open(address);
+            return stream::listen_tcp(address, inbox);
+        }
+        if let Some(address) = self.udp {
+            warn_if_open(address);
+            return udp::bind(address, inbox);
+        }
+        match self.report_pipe.as_deref() {
+            Some(path) if path == Path::new("new") => report_pipe::create(inbox),
+            Some(path) => report_pipe::open(path, inbox),
+            // The command line has demanded one of them.
+            None => Err(io::ErrorKind::InvalidInput.into()),
+        }
+    }
+
+    fn explain(&self, error: StartError) -> KeyRunError {
+        let named = |wire: &dyn Display, hint| (wire.to_string(), hint);
+        let (wire, hint) = match self {
+            Self {
+                vpcd: Some(address),
+                ..
+            } => named(address, "; is pcscd running, and is its vpcd reader free?"),
+            Self {
+                unix: Some(path), ..
+            }
+            | Self {
+                report_pipe: Some(path),
+                ..
+            } => named(&path.display(), ""),
+            Self {
+                tcp: Some(address), ..
+            }
+            | Self {
+                udp: Some(address), ..
+            } => named(address, ""),
+            _ => named(&"wire", ""),
+        };
+        match error {
+            StartError::Io(error) => KeyRunError::Wire { wire, error, hint },
+            StartError::Profile(error) => error.into(),
+            StartError::File(error) => error.into(),
+        }
+    }
+}
+
+fn warn_if_open(address: SocketAddr) {
+    if !address.ip().is_loopback() {
+        eprintln!("warning: everybody who reaches {address} can use this key");
+    }
+}
+
+fn load_profile(name: &str) -> Result<Profile, KeyRunError> {
+    if let Some(shipped) = profile::find(name) {
+        return Ok(shipped?);
+    }
+    let path = Path::new(name);
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Profile::from_toml(&text)?),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            let known: Vec<_> = profile::shipped().iter().map(|(id, _)| *id).collect();
+            Err(KeyRunError::UnknownProfile(
+                name.to_owned(),
+                known.join(", "),
+            ))
+        }
+        Err(e) => Err(KeyRunError::ProfileFile(path.to_owned(), e)),
+    }
+}
+
+fn protection(path: &Path, args: &StoreArgs) -> Result<Protection, KeyRunError> {
+    match &args.passphrase_env {
+        Some(name) => match std::env::var(name) {
+            Ok(passphrase) if !passphrase.is_empty() => {
+                Ok(Protection::sealed(Passphrase::new(passphrase)))
+            }
+            _ => Err(KeyRunError::NoPassphrase(name.clone())),
+        },
+        None if args.insecure_plaintext => Ok(Protection::InsecurePlaintext),
+        None => Err(KeyRunError::Unprotected(path.to_owned())),
+    }
+}
+
+/// One line of JSON; `ctap::trace` masks what must not be seen.
+fn print_exchange(exchange: &Exchange) {
+    let line = if exchange.u2f {
+        // Key handles and signatures are no secrets, yet of no use here: instruction and status do.
+        let status = exchange
+            .response
+            .as_deref()
+            .and_then(|r| r.last_chunk::<2>());
+        json!({
+            "channel": exchange.channel,
+            "u2f": exchange.request.get(1).map(|ins| match ins {
+                1 => "register".to_owned(),
+                2 => "authenticate".to_owned(),
+                3 => "version".to_owned(),
+                other => format!("{other:#04x}"),
+            }),
+            "status": status.map(|sw| format!("{:04x}", u16::from_be_bytes(*sw))),
+        })
+    } else {
+        let command = trace::command_of(&exchange.request);
+        let response = exchange.response.as_deref().map(|response| match command {
+            Some(command) => trace::response(command, response),
+            None => json!(response.first()),
+        });
+        json!({
+            "channel": exchange.channel,
+            "request": trace::request(&exchange.request),
+            "response": response.unwrap_or_else(|| json!("given up by the platform")),
+        })
+    };
+    eprintln!("{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: KeyRunArgs,
+    }
+
+    fn parse(line: &str) -> Result<KeyRunArgs, String> {
+        let words = std::iter::once("key-run").chain(line.split_whitespace());
+        Cli::try_parse_from(words)
+            .map(|cli| cli.args)
+            .map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn exactly_one_wire_and_one_place_to_live() {
+        assert!(parse("--unix /tmp/k --ephemeral").is_ok());
+        assert!(parse("--ephemeral").unwrap_err().contains("--unix"));
+        assert!(parse("--unix /tmp/k --tcp 127.0.0.1:0 --ephemeral").is_err());
+        assert!(parse("--unix /tmp/k").unwrap_err().contains("--store"));
+        assert!(parse("--unix /tmp/k --ephemeral --store f").is_err());
+        assert!(parse("--unix /tmp/k --ephemeral --insecure-plaintext").is_err());
+        assert!(parse("--unix /tmp/k --store f --insecure-plaintext --passphrase-env P").is_err());
+    }
+
+    #[test]
+    fn vpcd_has_a_usual_address() {
+        let usual = parse("--vpcd --ephemeral").unwrap().wire.vpcd;
+        assert_eq!(usual, Some(vpcd::DEFAULT_ADDRESS.parse().unwrap()));
+        let other = parse("--vpcd 127.0.0.1:5 --ephemeral").unwrap().wire.vpcd;
+        assert_eq!(other, Some("127.0.0.1:5".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_file_without_protection_is_refused_with_what_to_do() {
+        let error = run(&parse("--unix /nonexistent/k --store f").unwrap()).unwrap_err();
+        assert!(matches!(error, KeyRunError::Unprotected(_)));
+        assert!(error.to_string().contains("--passphrase-env"));
+        let line = "--unix /nonexistent/k --store f --passphrase-env PINWARD_TEST_NO_SUCH_VARIABLE";
+        let error = run(&parse(line).unwrap()).unwrap_err();
+        assert!(matches!(error, KeyRunError::NoPassphrase(_)));
+    }
+
+    #[test]
+    fn unknown_profiles_and_impossible_wires_are_named() {
+        let line = "--unix /nonexistent/k --ephemeral --profile nonesuch";
+        let error = run(&parse(line).unwrap()).unwrap_err();
+        assert!(error.to_string().contains("fido-2.1"), "{error}");
+        let error = run(&parse("--unix /nonexistent/k --ephemeral").unwrap()).unwrap_err();
+        assert!(error.to_string().contains("/nonexistent/k"), "{error}");
+        let closed = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let error = run(&parse(&format!("--vpcd {closed} --ephemeral")).unwrap()).unwrap_err();
+        assert!(error.to_string().contains("is pcscd running"), "{error}");
+    }
+}
