@@ -16,7 +16,7 @@ class Key:
         self.socket = self.work / f"{name}.sock"
         self.store = self.work / f"{name}.store"
         wires = {"unix": ["--unix", self.socket], "vpcd": ["--vpcd"]}
-        self.argv = [PROGRAM, "key", "run", *wires[wire], "--store", self.store, *extra]
+        self.argv = [PROGRAM, "key", "run", *wires[wire], "--store", self.store, "--insecure-plaintext", *extra]
         if touch:
             self.argv.append("--auto-touch")
         if profile:
