@@ -39,7 +39,11 @@ pub enum StartError {
 /// What a key is started with.
 pub struct Options {
     parts: Parts,
+    on_end: Option<OnEnd>,
 }
+
+/// Who is told that a key has ended.
+type OnEnd = Box<dyn FnOnce(&Ended) + Send>;
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -89,6 +93,7 @@ impl Options {
                 prompts,
                 watcher: None,
             },
+            on_end: None,
         }
     }
 
@@ -113,6 +118,13 @@ impl Options {
         self
     }
 
+    /// Who is told, by the key's thread, that the key has ended.
+    #[must_use]
+    pub fn on_end(mut self, told: impl FnOnce(&Ended) + Send + 'static) -> Self {
+        self.on_end = Some(Box::new(told));
+        self
+    }
+
     /// Puts the key on a wire and starts it.
     ///
     /// # Errors
@@ -128,15 +140,26 @@ impl Options {
             to_key.send(Input::Arrival(arrival)).is_ok()
         }))?;
         let epoch = Instant::now();
-        let engine = Engine::new(self.parts, wire.kind(), epoch.elapsed())?;
+        let engine = match Engine::new(self.parts, wire.kind(), epoch.elapsed()) {
+            Ok(engine) => engine,
+            Err(error) => {
+                // Before the wire, whose thread may wait for room in it.
+                drop(receiver);
+                return Err(error.into());
+            }
+        };
         let shared = Arc::new(Shared::default());
         let address = wire.address().to_owned();
         let seen = Arc::clone(&shared);
+        let on_end = self.on_end;
         let thread = std::thread::Builder::new()
             .name("key".to_owned())
             .spawn(move || {
                 let reason = run(engine, wire, receiver, epoch, &seen);
-                seen.update(|status| status.ended = Some(reason));
+                seen.update(|status| status.ended = Some(reason.clone()));
+                if let Some(told) = on_end {
+                    told(&reason);
+                }
             })?;
         Ok(RunningKey {
             sender,

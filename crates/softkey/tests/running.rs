@@ -137,10 +137,14 @@ fn a_failing_store_ends_the_key_and_says_why() {
     let state = State::fresh(&mut ChaCha20Rng::seed_from_u64(1));
     let mut store = MemoryStore::new(&state);
     store.fail_at(1, Fault::AfterWrite);
-    let (key, mut hid) = in_memory(Options::new(profile(), state, Box::new(store)));
+    let (told, heard) = std::sync::mpsc::channel();
+    let options = Options::new(profile(), state, Box::new(store));
+    let (key, mut hid) = in_memory(options.on_end(move |end| told.send(end.clone()).unwrap()));
     assert_eq!(status(&mut hid, &make_credential(1)), Status::OK);
     assert_ne!(status(&mut hid, &make_credential(2)), Status::OK);
-    assert!(matches!(key.wait_ended(SOON), Some(Ended::StoreFailed(_))));
+    let ended = heard.recv_timeout(SOON).unwrap();
+    assert!(matches!(ended, Ended::StoreFailed(_)));
+    assert_eq!(key.wait_ended(SOON), Some(ended));
     assert!(hid.cbor(&GET_INFO).is_err());
 }
 
