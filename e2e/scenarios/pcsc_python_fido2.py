@@ -75,14 +75,22 @@ def sign_in(client, rp, credentials, uv, allow=True):
 
 @scenario
 def without_a_pin(t):
-    """No PIN, "if set": the client asks for a touch only, and the UV flag is not set."""
+    """No PIN, "never": the client asks for a touch only. "If set" it refuses on a key that could have a PIN."""
+    from fido2.client import ClientError
+
     device = card(t)
     person = Person()
     client, rp = client_for(device, person), server()
-    credential = register(client, rp, "preferred", rk="discouraged")
-    data = sign_in(client, rp, [credential], "preferred")
+    credential = register(client, rp, "discouraged", rk="discouraged")
+    data = sign_in(client, rp, [credential], "discouraged")
     expect(not data.is_user_verified(), "the UV flag is set and nobody was verified")
     expect(data.is_user_present(), "the UP flag is not set")
+    try:
+        sign_in(client, rp, [credential], "preferred")
+        code = None
+    except ClientError as e:
+        code = e.code
+    expect(code == ClientError.ERR.CONFIGURATION_UNSUPPORTED, f"\"if set\" without a PIN gave {code!r}")
     expect("pin" not in person.asked, f"the client asked for {person.asked}")
 
 
