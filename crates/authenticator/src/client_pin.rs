@@ -34,7 +34,7 @@ impl Authenticator {
         let request = Request::decode(parameters)?;
         match SubCommand::try_from(request.sub_command)? {
             SubCommand::GetKeyAgreement => self.get_key_agreement(&request, env),
-            SubCommand::GetPinRetries if client_pin => Ok(self.get_pin_retries()),
+            SubCommand::GetPinRetries if client_pin => self.get_pin_retries(),
             SubCommand::SetPin if client_pin => self.set_pin(&request, env),
             SubCommand::ChangePin if client_pin => self.change_pin(&request, env),
             SubCommand::GetPinToken if client_pin => self.get_pin_token(&request, env),
@@ -53,12 +53,15 @@ impl Authenticator {
     }
 
     /// §6.5.5.2 getPINRetries.
-    fn get_pin_retries(&self) -> Step {
-        answer(&Response {
+    fn get_pin_retries(&self) -> Handled {
+        if self.state.pin().is_none() && !self.profile.pin.retries_without_pin {
+            return Err(Status::PIN_NOT_SET);
+        }
+        Ok(answer(&Response {
             pin_retries: Some(self.state.pin_retries().into()),
             power_cycle_state: Some(self.needs_power_cycle()),
             ..Response::default()
-        })
+        }))
     }
 
     /// §6.5.5.4 getKeyAgreement.

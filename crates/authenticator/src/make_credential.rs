@@ -15,6 +15,7 @@ use crate::credential::{self, CredProtect, CredentialSource, STORED_ID_LENGTH};
 use crate::crypto::{self, CryptoError, KeyMaterial, SigningKey};
 use crate::extensions::Wanted;
 use crate::presence::{self, Purpose, UserPresent, UserVerified};
+use crate::profile::Members;
 use crate::state::Change;
 use crate::uv::{self, Ceremony, Decision, Facts, PinUvAuthParam};
 
@@ -339,9 +340,10 @@ impl Authenticator {
         }
     }
 
-    /// A list longer than getInfo's maxCredentialCountInList is refused.
+    /// A list longer than getInfo's maxCredentialCountInList is refused, if the key announces that.
     pub(crate) fn check_list(&self, list: Option<&[CredentialDescriptor]>) -> Result<(), Status> {
-        let longest = self.profile.credentials.max_count_in_list;
+        let announced = self.profile.members >= Members::V21Pre;
+        let longest = if announced { self.profile.credentials.max_count_in_list } else { usize::MAX };
         if list.is_some_and(|list| list.len() > longest) { Err(Status::LIMIT_EXCEEDED) } else { Ok(()) }
     }
 

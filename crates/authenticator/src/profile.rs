@@ -226,11 +226,14 @@ pub struct Pin {
     pub min_length: u8,
     /// How many RP IDs setMinPINLength takes.
     pub max_rp_ids: u8,
+    /// Whether getPINRetries answers before there is a PIN. The text has no such condition; newer
+    /// keys of the market, and the device tests of python-fido2, answer `PIN_NOT_SET`.
+    pub retries_without_pin: bool,
 }
 
 impl Default for Pin {
     fn default() -> Self {
-        Self { protocols: vec![1], min_length: 4, max_rp_ids: 4 }
+        Self { protocols: vec![1], min_length: 4, max_rp_ids: 4, retries_without_pin: false }
     }
 }
 

@@ -128,7 +128,12 @@ fn a_key_without_a_pin_says_so_and_counts_nothing() {
     assert_eq!(bench.plain_token(PIN), Err(Status::PIN_NOT_SET));
     assert_eq!(bench.token(PIN, MC, Some(RP)), Err(Status::PIN_NOT_SET));
     assert_eq!(bench.change_pin(PIN, "another"), Err(Status::PIN_NOT_SET));
-    assert_eq!(bench.retries(), 8);
+    let retries = bench.pin_request(SubCommand::GetPinRetries);
+    assert_eq!(bench.client_pin(&retries), Err(Status::PIN_NOT_SET));
+    assert_eq!(bench.key.state().pin_retries(), 8);
+    let mut answering = crate::bench::profile("fido-2.0");
+    answering.pin.retries_without_pin = true;
+    assert_eq!(Bench::of(answering).retries(), 8);
 }
 
 #[test]

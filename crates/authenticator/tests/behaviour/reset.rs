@@ -48,7 +48,7 @@ fn reset_leaves_nothing_but_the_serial_number() {
         assert_eq!((options.client_pin, options.always_uv), (Some(false), Some(false)));
         assert_eq!((info.min_pin_length, info.force_pin_change), (Some(4), Some(false)));
         assert_eq!(info.remaining_discoverable_credentials, Some(100));
-        assert_eq!(bench.retries(), 8);
+        assert_eq!(bench.key.state().pin_retries(), 8);
         for id in [&stored.id, &sealed.id] {
             assert_eq!(bench.get(&bench.ga(None, &[id])).unwrap_err(), Status::NO_CREDENTIALS);
         }
