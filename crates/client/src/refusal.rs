@@ -65,7 +65,9 @@ impl Session {
 
     /// Counts the touch of the request itself, if there was one.
     pub(crate) fn note_main_touch(&mut self, host: &mut Ceremony, certain: bool) {
-        if self.uv_option {
+        let by_itself = self.decided.as_ref().map(|decided| decided.action);
+        let by_itself = by_itself == Some(Action::KeyVerifies) && (self.up_seen || certain);
+        if self.uv_option || by_itself {
             host.steps.push(Step::Fingerprint);
         } else if self.up_seen || (certain && !self.built_in_used) {
             host.steps.push(Step::Touch);

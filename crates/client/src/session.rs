@@ -338,7 +338,7 @@ impl Session {
             return self.start_pre_flight(host, PreFlight::before_token(), rng);
         }
         match action {
-            Action::NotRequired => self.proceed(host, rng),
+            Action::NotRequired | Action::KeyVerifies => self.proceed(host, rng),
             Action::U2f => self.start_u2f(host, rng),
             Action::ByBuiltInUv { .. } => self.start_built_in(host, rng),
             Action::ByPin {

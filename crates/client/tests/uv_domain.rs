@@ -97,7 +97,9 @@ fn a_pin_is_asked_only_of_keys_that_have_one_and_created_only_on_keys_that_have_
         match decided.action {
             Action::ByPin { .. } => assert_eq!(facts.key.client_pin, Some(true), "{at}"),
             Action::ProvisionPin { .. } => assert_eq!(facts.key.client_pin, Some(false), "{at}"),
-            Action::ByBuiltInUv { .. } => assert_eq!(facts.key.uv, Some(true), "{at}"),
+            Action::ByBuiltInUv { .. } | Action::KeyVerifies => {
+                assert_eq!(facts.key.uv, Some(true), "{at}")
+            }
             _ => {}
         }
         if expected.steps.contains(&Step::ChangePin) {

@@ -56,6 +56,8 @@ pub enum Action {
     NotRequired,
     /// Registers or signs in by CTAP1/U2F messages, without user verification.
     U2f,
+    /// Sends the request without asking for verification, and the key verifies its user by itself.
+    KeyVerifies,
     /// Verifies by the key's own method.
     ByBuiltInUv {
         /// The PIN is asked if that fails.
@@ -105,6 +107,7 @@ impl Action {
         match self {
             Self::NotRequired => "touch".into(),
             Self::U2f => "u2f".into(),
+            Self::KeyVerifies => "key-verifies".into(),
             Self::ByBuiltInUv { .. } => "built-in-uv".into(),
             Self::ByPin {
                 entry: PinEntry::Enter,

@@ -16,13 +16,14 @@ use crate::rules::{
 /// Whether the key itself refuses the request without verification.
 ///
 /// CTAP 2.3 §6.1.2 steps on alwaysUv and makeCredUvNotRqd, §6.2.2 step on alwaysUv; a 2.0 key
-/// refuses makeCredential without a token once a PIN is set (CTAP 2.0 §5.1).
+/// refuses makeCredential without a token once a PIN is set (CTAP 2.0 §5.1). Whether it also does for
+/// built-in verification alone, the older text does not say: it is taken as the newer one has it.
 pub(crate) fn key_insists(facts: &Facts, discoverable: bool) -> bool {
     let key = &facts.key;
     if key.always_uv {
         return key.ctap2;
     }
-    let protected = key.client_pin == Some(true) || (key.built_in_ready() && key.pin_uv_auth_token);
+    let protected = key.client_pin == Some(true) || key.built_in_ready();
     match facts.ceremony {
         Ceremony::Get => false,
         Ceremony::Create => protected && (discoverable || !key.make_cred_uv_not_rqd),
@@ -275,6 +276,11 @@ impl<'a> Decision<'a> {
     /// The request is sent without a token and the key answers PUAT_REQUIRED.
     fn refused(&mut self) -> Action {
         let key = &self.facts.key;
+        if key.always_uv && key.built_in_ready() {
+            // §6.1.2 step 6.3, §6.2.2 step 5.4: the request counts as if it asked for verification.
+            self.reasons.push(words::key_verifies_itself());
+            return Action::KeyVerifies;
+        }
         let usable = key.built_in_ready() || key.pin_ready();
         let fact = &self.platform.rules.puat_required;
         self.reasons

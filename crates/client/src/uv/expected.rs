@@ -85,7 +85,7 @@ impl Disposition {
         match self.action {
             Action::NotRequired => {}
             Action::U2f => steps.push(Step::U2f),
-            Action::ByBuiltInUv { .. } => steps.push(Step::Fingerprint),
+            Action::ByBuiltInUv { .. } | Action::KeyVerifies => steps.push(Step::Fingerprint),
             Action::ByPin {
                 entry,
                 touch_first,
@@ -138,7 +138,10 @@ impl Disposition {
         platform: &PlatformProfile,
         mut steps: Vec<Step>,
     ) -> Expected {
-        let built_in = matches!(self.action, Action::ByBuiltInUv { .. });
+        let built_in = matches!(
+            self.action,
+            Action::ByBuiltInUv { .. } | Action::KeyVerifies
+        );
         let verified = !matches!(self.action, Action::NotRequired | Action::U2f);
         let found = match facts.list {
             // U2F knows no discoverable credentials.

@@ -66,6 +66,13 @@ pub(super) fn key_built_in() -> Reason {
     )
 }
 
+pub(super) fn key_verifies_itself() -> Reason {
+    key(
+        "The request does not ask for verification, but this key then does it by itself, e.g. by fingerprint.",
+        "CTAP 2.3 §6.1.2 and §6.2.2, steps on alwaysUv",
+    )
+}
+
 pub(super) fn key_cannot_verify(facts: &KeyFacts) -> Reason {
     let fact = if !facts.ctap2 {
         "This key speaks only U2F, which knows no PIN."

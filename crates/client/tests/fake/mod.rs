@@ -377,7 +377,9 @@ impl FakeKey {
                 Err(Status::PIN_AUTH_INVALID)
             };
         }
-        if uv == Some(true) {
+        // An alwaysUv key takes every request as one for verification.
+        let by_itself = insists && self.facts.always_uv && self.facts.uv == Some(true);
+        if uv == Some(true) || by_itself {
             return if self.facts.uv == Some(true) {
                 Ok(true)
             } else {
@@ -406,8 +408,7 @@ impl FakeKey {
         }
         let options = request.options.clone().unwrap_or_default();
         let rk = options.rk == Some(true);
-        let protected = self.facts.client_pin == Some(true)
-            || (self.facts.uv == Some(true) && self.facts.pin_uv_auth_token);
+        let protected = self.facts.client_pin == Some(true) || self.facts.uv == Some(true);
         let insists =
             self.facts.always_uv || (protected && (rk || !self.facts.make_cred_uv_not_rqd));
         let uv = match self.gate(
@@ -532,7 +533,9 @@ impl FakeKey {
                 .collect()
         };
         let Some(first) = found.first().cloned() else {
-            return status(Status::NO_CREDENTIALS);
+            // Built-in verification comes before the look at the credentials.
+            let by_itself = uv && request.pin_uv_auth_param.is_none();
+            return (by_itself, response_bytes(Status::NO_CREDENTIALS, &[]));
         };
         self.continuation = found[1..].to_vec();
         let count = (list.is_empty() && found.len() > 1).then_some(found.len() as u64);
