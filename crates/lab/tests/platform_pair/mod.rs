@@ -29,6 +29,8 @@ const KEY: KeyId = KeyId(1);
 /// A key, its store and its surroundings.
 pub struct Key {
     pub key: Authenticator,
+    /// The PIN that its owner knows.
+    pub pin: &'static str,
     store: MemoryStore,
     rng: ChaCha20Rng,
     now: Duration,
@@ -42,6 +44,7 @@ impl Key {
         let key = Authenticator::new(profile.clone(), state, now, &mut rng).unwrap();
         Self {
             key,
+            pin: PIN,
             store,
             rng,
             now,
@@ -280,7 +283,6 @@ impl Key {
 pub fn run(mut ceremony: Ceremony, key: &mut Key) -> Outcome {
     let mut rng = ChaCha20Rng::seed_from_u64(4);
     let mut now = key.now;
-    let mut created = false;
     let mut todo: VecDeque<Output> = ceremony.start(&[KEY], now, &mut rng).into();
     for _ in 0..300 {
         let Some(output) = todo.pop_front() else {
@@ -307,7 +309,7 @@ pub fn run(mut ceremony: Ceremony, key: &mut Key) -> Outcome {
                     bytes: key.transact_u2f(&apdu),
                 });
             }
-            Output::Prompt(prompt) => events.extend(answer(&prompt, &mut created).map(Event::User)),
+            Output::Prompt(prompt) => events.extend(answer(&prompt, &mut key.pin).map(Event::User)),
             Output::CancelKey(_) | Output::Dismiss => {}
             Output::Done(outcome) => return *outcome,
         }
@@ -318,20 +320,18 @@ pub fn run(mut ceremony: Ceremony, key: &mut Key) -> Outcome {
     panic!("the ceremony does not end");
 }
 
-fn answer(prompt: &Prompt, created: &mut bool) -> Option<UserInput> {
+fn answer(prompt: &Prompt, pin: &mut &'static str) -> Option<UserInput> {
     Some(match prompt {
-        Prompt::EnterPin { .. } => UserInput::Pin {
-            pin: if *created { NEW_PIN.into() } else { PIN.into() },
-        },
+        Prompt::EnterPin { .. } => UserInput::Pin { pin: (*pin).into() },
         Prompt::CreatePin { .. } => {
-            *created = true;
+            *pin = NEW_PIN;
             UserInput::NewPin {
                 pin: NEW_PIN.into(),
             }
         }
         Prompt::ChangePin { old_known, .. } => {
-            *created = true;
-            let old = (!old_known).then(|| PIN.into());
+            let old = (!old_known).then(|| (*pin).into());
+            *pin = NEW_PIN;
             UserInput::ChangePin {
                 old,
                 new: NEW_PIN.into(),
