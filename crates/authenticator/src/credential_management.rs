@@ -90,7 +90,7 @@ impl Authenticator {
 
     /// §6.8.2 getCredsMetadata.
     fn get_creds_metadata(&self) -> Step {
-        let existing = self.state.credentials().filter(|source| source.discoverable).count();
+        let existing = self.state.index().discoverable();
         answer(&Response {
             existing_resident_credentials_count: Some(existing as u64),
             max_possible_remaining_resident_credentials_count: Some(self.remaining_credentials() as u64),
@@ -101,7 +101,7 @@ impl Authenticator {
     /// §6.8.3 enumerateRPsBegin, in order of their oldest credential.
     fn enumerate_rps_begin(&mut self, channel: Channel) -> Handled {
         // One credential per relying party stands for it. The next one to tell is taken from the end.
-        let mut rps: Vec<_> = self.state.oldest_discoverable_per_rp().cloned().collect();
+        let mut rps: Vec<_> = self.state.index().oldest_per_rp().cloned().collect();
         rps.sort_by_key(|source| core::cmp::Reverse(source.created));
         let total = rps.len() as u64;
         if rps.is_empty() {
@@ -133,8 +133,7 @@ impl Authenticator {
     ) -> Handled {
         let rp_id_hash = params.rp_id_hash.ok_or(Status::MISSING_PARAMETER)?;
         check_bound(bound, &rp_id_hash)?;
-        let sources = self.state.credentials_of(&rp_id_hash).rev().filter(|source| source.discoverable);
-        let sources: Vec<_> = sources.cloned().collect();
+        let sources: Vec<_> = self.state.index().of_rp(&rp_id_hash).rev().cloned().collect();
         let total = sources.len() as u64;
         if sources.is_empty() {
             return Err(Status::NO_CREDENTIALS);
@@ -208,6 +207,19 @@ impl Authenticator {
         let source = source.ok_or(Status::NO_CREDENTIALS)?;
         check_bound(bound, &source.rp_id_hash)?;
         Ok(Arc::clone(source))
+    }
+}
+
+impl Authenticator {
+    /// The next of a list that was remembered, as it is stored now: it may have been renamed or
+    /// deleted over another channel since.
+    fn pop_stored(&self, sources: &mut Vec<Arc<CredentialSource>>) -> Option<Arc<CredentialSource>> {
+        loop {
+            let remembered = sources.pop()?;
+            if let Some(stored) = self.state.credential(&remembered.id) {
+                return Some(Arc::clone(stored));
+            }
+        }
     }
 }
 

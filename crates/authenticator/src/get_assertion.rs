@@ -38,11 +38,27 @@ pub(crate) struct Prepared {
     common: Common,
 }
 
-/// Credentials that still can be asked for, best last.
+/// What getNextAssertion goes on with.
 pub(crate) struct Remaining {
     common: Common,
-    sources: Vec<Arc<CredentialSource>>,
+    /// The credential that signed last; the next one is older.
+    last: Arc<CredentialSource>,
+    /// How many are left.
+    left: u64,
     deadline: Duration,
+}
+
+impl Common {
+    /// Steps 7.4 and 7.5: the highest credProtect level that this request may see.
+    fn most_protected(&self, listed: bool) -> CredProtect {
+        if self.verified.is_some() {
+            CredProtect::UserVerificationRequired
+        } else if listed {
+            CredProtect::UserVerificationOptionalWithCredentialIdList
+        } else {
+            CredProtect::UserVerificationOptional
+        }
+    }
 }
 
 impl Prepared {
@@ -167,16 +183,6 @@ impl Authenticator {
         Ok(())
     }
 
-    /// Step 7: whether a credential may be used, as it is protected.
-    fn is_applicable(source: &CredentialSource, listed: bool, verified: Option<UserVerified>) -> bool {
-        match source.cred_protect {
-            _ if verified.is_some() => true,
-            CredProtect::UserVerificationOptional => true,
-            CredProtect::UserVerificationOptionalWithCredentialIdList => listed,
-            CredProtect::UserVerificationRequired => false,
-        }
-    }
-
     /// Steps 7 and 11: the credential of the allow list, or the newest discoverable one.
     fn first_applicable(&self, prepared: &Prepared) -> Option<Arc<CredentialSource>> {
         let common = &prepared.common;
@@ -184,42 +190,33 @@ impl Authenticator {
             Some(list) => list
                 .iter()
                 .filter_map(|descriptor| self.find_credential(descriptor, &common.rp_id_hash))
-                .find(|source| Self::is_applicable(source, true, common.verified)),
-            None => self.discoverable(common).next(),
+                .find(|source| source.cred_protect <= common.most_protected(true)),
+            None => self.newest(common, None),
         }
     }
 
-    /// Step 7.2: the discoverable credentials, newest first.
-    fn discoverable<'a>(&'a self, common: &Common) -> impl Iterator<Item = Arc<CredentialSource>> + use<'a> {
-        let verified = common.verified;
-        self.state
-            .credentials_of(&common.rp_id_hash)
-            .rev()
-            .filter(move |source| source.discoverable && Self::is_applicable(source, false, verified))
-            .cloned()
+    /// Step 7.2 and 12: the newest discoverable credential, or the newest one that is older.
+    fn newest(&self, common: &Common, before: Option<&CredentialSource>) -> Option<Arc<CredentialSource>> {
+        self.state.index().newest(&common.rp_id_hash, common.most_protected(false), before).cloned()
     }
 
     /// Steps 7 to 13, with the evidence.
     fn finish_get_assertion(&mut self, prepared: Prepared, channel: Channel, env: &mut Env<'_>) -> Handled {
-        let mut rest = Vec::new();
-        let source = if allow_list(&prepared.request).is_some() {
-            self.first_applicable(&prepared)
-        } else {
-            // Steps 11 and 12: the newest now, the others when they are asked for.
-            rest = self.discoverable(&prepared.common).collect();
-            rest.reverse();
-            rest.pop()
+        let source = self.first_applicable(&prepared).ok_or(Status::NO_CREDENTIALS)?;
+        let common = &prepared.common;
+        // Steps 11 and 12: the newest now, the others when they are asked for.
+        let count = match allow_list(&prepared.request) {
+            Some(_) => 1,
+            None => self.state.index().count_up_to(&common.rp_id_hash, common.most_protected(false)) as u64,
         };
-        let source = source.ok_or(Status::NO_CREDENTIALS)?;
-        let count = rest.len() as u64 + 1;
-        let response = self.assertion(&source, &prepared.common, (count > 1).then_some(count), env)?;
+        let response = self.assertion(&source, common, (count > 1).then_some(count), env)?;
         // Step 9.4.
         if prepared.up {
             self.use_up_token();
         }
-        if !rest.is_empty() {
+        if count > 1 {
             let deadline = env.now + NEXT_ASSERTION_TIME_LIMIT;
-            let remaining = Remaining { common: prepared.common, sources: rest, deadline };
+            let remaining = Remaining { common: prepared.common, last: source, left: count - 1, deadline };
             self.begin_continuation(channel, Continuation::Assertions(Box::new(remaining)));
         }
         Ok(Step::Reply(response))
@@ -239,24 +236,15 @@ impl Authenticator {
         if env.now > remaining.deadline {
             return Err(Status::NOT_ALLOWED);
         }
-        let source = self.pop_stored(&mut remaining.sources).ok_or(Status::NOT_ALLOWED)?;
+        let source = self.newest(&remaining.common, Some(&remaining.last)).ok_or(Status::NOT_ALLOWED)?;
         let response = self.assertion(&source, &remaining.common, None, env)?;
-        if !remaining.sources.is_empty() {
+        remaining.last = source;
+        remaining.left -= 1;
+        if remaining.left > 0 {
             remaining.deadline = env.now + NEXT_ASSERTION_TIME_LIMIT;
             self.begin_continuation(channel, Continuation::Assertions(remaining));
         }
         Ok(Step::Reply(response))
-    }
-
-    /// The next of a list that was remembered, as it is stored now: it may have been renamed or
-    /// deleted over another channel since.
-    pub(crate) fn pop_stored(&self, sources: &mut Vec<Arc<CredentialSource>>) -> Option<Arc<CredentialSource>> {
-        loop {
-            let remembered = sources.pop()?;
-            if let Some(stored) = self.state.credential(&remembered.id) {
-                return Some(Arc::clone(stored));
-            }
-        }
     }
 
     /// Step 13: one signed answer. The counter is durable before it leaves.

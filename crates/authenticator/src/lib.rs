@@ -14,6 +14,7 @@ mod certificate;
 mod client_pin;
 mod config;
 mod credential;
+mod credential_index;
 mod credential_management;
 mod crypto;
 mod extensions;

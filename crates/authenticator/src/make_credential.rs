@@ -213,7 +213,8 @@ impl Authenticator {
                 .map_err(|CryptoError| Status::OTHER);
         }
         // Step 17.2: one discoverable credential per account and relying party.
-        let replaced = prepared.rk.then(|| self.credential_of_user(prepared)).flatten();
+        let of_user = self.state.index().of_user(&prepared.rp_id_hash, &prepared.request.user.id);
+        let replaced = of_user.filter(|_| prepared.rk).map(|source| source.id.clone());
         if replaced.is_none() && self.remaining_credentials() == 0 {
             return Err(Status::KEY_STORE_FULL);
         }
@@ -237,16 +238,6 @@ impl Authenticator {
         }
         self.commit(env, &changes)?;
         Ok(id)
-    }
-
-    fn credential_of_user(&self, prepared: &Prepared) -> Option<Vec<u8>> {
-        self.state
-            .credentials_of(&prepared.rp_id_hash)
-            .find(|source| {
-                source.discoverable
-                    && source.user.as_ref().is_some_and(|user| user.id == prepared.request.user.id)
-            })
-            .map(|source| source.id.clone())
     }
 
     /// Step 3: the first algorithm that the key has, however long the list is.

@@ -14,7 +14,6 @@
 //! | `i` | serial number; the one thing that a reset leaves |
 //! | `c` + credential ID | [`CredentialSource`] |
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use minicbor::{Decoder, Encoder};
@@ -22,6 +21,7 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use crate::credential::CredentialSource;
+use crate::credential_index::CredentialIndex;
 
 /// Tries for the PIN (§6.5.2 pinRetries: eight at most).
 pub const MAX_PIN_RETRIES: u8 = 8;
@@ -298,9 +298,7 @@ pub struct State {
     config: Config,
     counter: u32,
     serial: [u8; 16],
-    credentials: HashMap<Vec<u8>, Arc<CredentialSource>>,
-    /// IDs by relying party, in order of creation.
-    by_rp: HashMap<[u8; 32], Vec<Vec<u8>>>,
+    credentials: CredentialIndex,
     next_created: u64,
 }
 
@@ -321,8 +319,7 @@ impl State {
             config: Config::default(),
             counter: 0,
             serial: [0; 16],
-            credentials: HashMap::new(),
-            by_rp: HashMap::new(),
+            credentials: CredentialIndex::default(),
             next_created: 0,
         }
     }
@@ -343,11 +340,6 @@ impl State {
             }
         }
         let mut state = Self::with(secrets.ok_or(RecordError::NoSecrets)?);
-        // Credentials in order of creation, so that the lists by relying party come out in order.
-        changes.sort_by_key(|change| match change {
-            Change::PutCredential(source) => source.created,
-            _ => 0,
-        });
         changes.iter().for_each(|change| state.apply(change));
         Ok(state)
     }
@@ -364,15 +356,18 @@ impl State {
             Change::SetSerial(self.serial),
         ];
         changes.extend(self.pin.clone().map(Change::SetPin));
-        changes.extend(self.credentials.values().cloned().map(Change::PutCredential));
+        changes.extend(self.credentials.iter().cloned().map(Change::PutCredential));
         changes
     }
 
     /// Makes a change in memory.
     pub fn apply(&mut self, change: &Change) {
         match change {
-            Change::PutCredential(source) => self.put(source),
-            Change::DeleteCredential(id) => self.delete(id),
+            Change::PutCredential(source) => {
+                self.next_created = self.next_created.max(source.created.saturating_add(1));
+                self.credentials.put(source);
+            }
+            Change::DeleteCredential(id) => self.credentials.remove(id),
             Change::SetPin(pin) => self.pin = Some(pin.clone()),
             Change::SetPinRetries(retries) => self.pin_retries = *retries,
             Change::SetUvRetries(retries) => self.uv_retries = *retries,
@@ -381,8 +376,7 @@ impl State {
             Change::SetSerial(serial) => self.serial = *serial,
             Change::ReplaceSecrets(secrets) => {
                 self.secrets = secrets.clone();
-                self.credentials.clear();
-                self.by_rp.clear();
+                self.credentials = CredentialIndex::default();
             }
             Change::Reset => {
                 self.pin = None;
@@ -390,23 +384,6 @@ impl State {
                 self.uv_retries = MAX_UV_RETRIES;
                 self.config = Config::default();
                 self.counter = 0;
-            }
-        }
-    }
-
-    fn put(&mut self, source: &Arc<CredentialSource>) {
-        self.next_created = self.next_created.max(source.created.saturating_add(1));
-        if self.credentials.insert(source.id.clone(), Arc::clone(source)).is_none() {
-            self.by_rp.entry(source.rp_id_hash).or_default().push(source.id.clone());
-        }
-    }
-
-    fn delete(&mut self, id: &[u8]) {
-        let Some(source) = self.credentials.remove(id) else { return };
-        if let Some(ids) = self.by_rp.get_mut(&source.rp_id_hash) {
-            ids.retain(|other| other != id);
-            if ids.is_empty() {
-                self.by_rp.remove(&source.rp_id_hash);
             }
         }
     }
@@ -451,24 +428,22 @@ impl State {
         self.credentials.get(id)
     }
 
-    /// The stored credentials of a relying party, oldest first.
-    pub fn credentials_of<'a>(
-        &'a self,
+    /// The discoverable credentials of a relying party, oldest first.
+    pub fn credentials_of(
+        &self,
         rp_id_hash: &[u8; 32],
-    ) -> impl DoubleEndedIterator<Item = &'a Arc<CredentialSource>> + use<'a> {
-        self.by_rp.get(rp_id_hash).into_iter().flatten().filter_map(|id| self.credentials.get(id))
-    }
-
-    /// The oldest discoverable credential of each relying party, in no order.
-    pub(crate) fn oldest_discoverable_per_rp(&self) -> impl Iterator<Item = &Arc<CredentialSource>> {
-        self.by_rp.values().filter_map(|ids| {
-            ids.iter().filter_map(|id| self.credentials.get(id)).find(|source| source.discoverable)
-        })
+    ) -> impl DoubleEndedIterator<Item = &Arc<CredentialSource>> {
+        self.credentials.of_rp(rp_id_hash)
     }
 
     /// All stored credentials, in no order.
     pub fn credentials(&self) -> impl Iterator<Item = &Arc<CredentialSource>> {
-        self.credentials.values()
+        self.credentials.iter()
+    }
+
+    /// The stored credentials, to search.
+    pub(crate) fn index(&self) -> &CredentialIndex {
+        &self.credentials
     }
 
     /// How many credentials take storage.
