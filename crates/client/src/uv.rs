@@ -50,10 +50,8 @@ pub fn disposition(facts: &Facts, platform: &PlatformProfile) -> Disposition {
         if as_asked.action == required.action {
             return as_asked;
         }
-        as_asked.unknown(
-            words::discoverable_rule(facts),
-            means.reason(words::DISCOVERABLE_UNKNOWN),
-        )
+        let reason = means.reason(words::DISCOVERABLE_UNKNOWN);
+        as_asked.unlike(&required, words::discoverable_rule(facts), reason)
     };
     match rules.resident_key_preferred.value {
         ResidentKeyPreferred::WhenSupported => by_means(true),
@@ -66,13 +64,21 @@ pub fn disposition(facts: &Facts, platform: &PlatformProfile) -> Disposition {
             let reason = rules
                 .resident_key_preferred
                 .reason(words::RK_PREFERRED_UNKNOWN);
-            not.unknown("resident_key_preferred", reason)
+            not.unlike(&kept, "resident_key_preferred", reason)
         }
     }
 }
 
 impl Disposition {
-    pub(super) fn unknown(mut self, rule: &'static str, reason: Reason) -> Self {
+    /// Two possible decisions differ: it is not known which one holds, only what led to both.
+    fn unlike(mut self, other: &Self, rule: &'static str, reason: Reason) -> Self {
+        let alike = self
+            .reasons
+            .iter()
+            .zip(&other.reasons)
+            .take_while(|(a, b)| a == b)
+            .count();
+        self.reasons.truncate(alike);
         self.action = Action::Unknown {
             rule,
             per_device: false,

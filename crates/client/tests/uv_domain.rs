@@ -209,6 +209,31 @@ fn every_decision_explains_itself_from_the_site_to_the_end() {
 }
 
 #[test]
+fn what_is_not_known_is_not_told_as_if_it_were() {
+    every_cell(|facts, platform, decided, _| {
+        if let Action::Unknown { .. } = decided.action {
+            let last = decided.reasons.last().unwrap();
+            assert!(
+                last.fact.contains("not known") || last.fact.contains("differs from PC to PC"),
+                "{}: {}: {}",
+                platform.id,
+                facts.columns(),
+                last.fact
+            );
+            assert!(
+                !decided
+                    .reasons
+                    .iter()
+                    .any(|r| r.fact.contains("Nothing calls for")),
+                "{}: {}",
+                platform.id,
+                facts.columns()
+            );
+        }
+    });
+}
+
+#[test]
 fn a_reason_never_stands_twice_in_one_chain() {
     every_cell(|facts, platform, decided, _| {
         let facts_told: HashSet<_> = decided.reasons.iter().map(|r| &r.fact).collect();

@@ -283,22 +283,34 @@ impl<'a> Decision<'a> {
         }
         let usable = key.built_in_ready() || key.pin_ready();
         let fact = &self.platform.rules.puat_required;
+        let loops = match fact.value {
+            PuatRequired::PinLoop => Some(Quirk::PinLoop),
+            PuatRequired::TouchPinLoop => Some(Quirk::TouchPinLoop),
+            PuatRequired::Escalate | PuatRequired::Fail | PuatRequired::Unknown => None,
+        };
+        if loops.is_some() && !key.pin_ready() {
+            // The loops were seen with a PIN; without one nobody has looked.
+            self.reasons.push(fact.reason(words::NO_PIN_TO_LOOP_WITH));
+            let rule = if key.always_uv {
+                words::always_rule(self.facts)
+            } else {
+                "puat_required"
+            };
+            return Action::Unknown {
+                rule,
+                per_device: false,
+            };
+        }
         self.reasons
             .push(fact.reason(words::puat_required(fact.value)));
-        match fact.value {
-            PuatRequired::Escalate if usable => self.verify(),
-            PuatRequired::PinLoop if key.pin_ready() => self.in_a_loop(Quirk::PinLoop),
-            PuatRequired::TouchPinLoop if key.pin_ready() => self.in_a_loop(Quirk::TouchPinLoop),
-            // The loops were seen with a PIN; without one nobody has looked.
-            PuatRequired::PinLoop | PuatRequired::TouchPinLoop => Action::Unknown {
-                rule: words::always_rule(self.facts),
-                per_device: false,
-            },
-            PuatRequired::Unknown => Action::Unknown {
+        match (fact.value, loops) {
+            (_, Some(quirk)) => self.in_a_loop(quirk),
+            (PuatRequired::Escalate, _) if usable => self.verify(),
+            (PuatRequired::Unknown, _) => Action::Unknown {
                 rule: "puat_required",
                 per_device: false,
             },
-            PuatRequired::Escalate | PuatRequired::Fail => Action::Unsatisfiable {
+            _ => Action::Unsatisfiable {
                 why: Unsatisfiable::KeyRefuses,
                 touch_first: false,
             },

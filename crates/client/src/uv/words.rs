@@ -285,6 +285,7 @@ pub(super) const BLOCKED_REFUSED: &str =
 pub(super) const BLOCKED_PROCEED: &str = "Verification was only preferred, so this platform goes on without asking for a PIN that cannot be right.";
 pub(super) const BLOCKED_ASKED: &str =
     "This platform does not look, and asks for a PIN that cannot be right.";
+pub(super) const NO_PIN_TO_LOOP_WITH: &str = "The key refuses the request without verification (0x36). This platform is known to loop there with a PIN; what it does without one is not known.";
 pub(super) const FORCED_IN_LOOP: &str =
     "What this platform does with such a key in the middle of that is not known.";
 pub(super) const BLOCKED_UNKNOWN: &str = "What this platform does with a blocked key is not known.";
