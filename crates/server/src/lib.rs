@@ -206,12 +206,9 @@ async fn plain_errors(response: Response) -> Response {
     }
     let (mut parts, _) = response.into_parts();
     let problem = Problem::of_status(status).into_response();
-    parts.headers.extend(
-        problem
-            .headers()
-            .iter()
-            .map(|(k, v)| (k.clone(), v.clone())),
-    );
+    for (name, value) in problem.headers() {
+        parts.headers.insert(name, value.clone());
+    }
     parts.headers.remove(axum::http::header::CONTENT_LENGTH);
     Response::from_parts(parts, problem.into_body())
 }

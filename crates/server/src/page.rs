@@ -28,7 +28,18 @@ static ASSETS: &[Asset] = assets![
     "index.html" "text/html; charset=utf-8",
     "style.css" "text/css; charset=utf-8",
     "icon.svg" "image/svg+xml",
+    "api.js" "text/javascript; charset=utf-8",
     "app.js" "text/javascript; charset=utf-8",
+    "books.js" "text/javascript; charset=utf-8",
+    "choices.js" "text/javascript; charset=utf-8",
+    "compare.js" "text/javascript; charset=utf-8",
+    "dialog.js" "text/javascript; charset=utf-8",
+    "dom.js" "text/javascript; charset=utf-8",
+    "native.js" "text/javascript; charset=utf-8",
+    "result.js" "text/javascript; charset=utf-8",
+    "simulation.js" "text/javascript; charset=utf-8",
+    "steps.js" "text/javascript; charset=utf-8",
+    "theme.js" "text/javascript; charset=utf-8",
 ];
 
 /// `GET /`

@@ -118,6 +118,8 @@ macro_rules! kinds {
 }
 
 kinds! {
+    /// The path or the query cannot be read.
+    BAD_REQUEST = BAD_REQUEST "bad-request" "The request cannot be read";
     /// The body is not the JSON that this route takes.
     MALFORMED_JSON = BAD_REQUEST "malformed-json" "The body is not the JSON that this route takes";
     /// A member of the body has a value that the route does not know.
