@@ -18,9 +18,14 @@ pub(crate) struct Attestation {
 impl Authenticator {
     /// Whether the platform wants none (attestationFormatsPreference, CTAP 2.2).
     pub(crate) fn wants_none(&self, preference: Option<&[String]>) -> bool {
-        let preference = preference.filter(|_| self.profile.members >= Members::V23).unwrap_or_default();
+        let preference = preference
+            .filter(|_| self.profile.members >= Members::V23)
+            .unwrap_or_default();
         // The first format that the key can make counts; "none" can always be made.
-        preference.iter().find(|format| matches!(format.as_str(), "none" | "packed")).is_some_and(|f| f == "none")
+        preference
+            .iter()
+            .find(|format| matches!(format.as_str(), "none" | "packed"))
+            .is_some_and(|f| f == "none")
     }
 
     /// Attests a new credential. `signed` is authenticator data followed by the client data hash.
@@ -54,27 +59,48 @@ fn none() -> Result<Attestation, Status> {
 }
 
 /// §8.2, self attestation: signed with the credential's own key.
-fn packed_self((algorithm, key): (CoseAlgorithm, &SigningKey), signed: &[u8]) -> Result<Attestation, Status> {
+fn packed_self(
+    (algorithm, key): (CoseAlgorithm, &SigningKey),
+    signed: &[u8],
+) -> Result<Attestation, Status> {
     let signature = key.sign(signed).map_err(|CryptoError| Status::OTHER)?;
-    statement("packed", |e| e.map(2)?.str("alg")?.i32(algorithm.0)?.str("sig")?.bytes(&signature).map(drop))
+    statement("packed", |e| {
+        e.map(2)?
+            .str("alg")?
+            .i32(algorithm.0)?
+            .str("sig")?
+            .bytes(&signature)
+            .map(drop)
+    })
 }
 
 /// §8.2, with a certificate.
 fn packed_basic(attester: &Attester, signed: &[u8]) -> Result<Attestation, Status> {
     let signature = attester.sign(signed).map_err(|CryptoError| Status::OTHER)?;
-    let certificate = attester.certificate().map_err(|CryptoError| Status::OTHER)?;
+    let certificate = attester
+        .certificate()
+        .map_err(|CryptoError| Status::OTHER)?;
     statement("packed", |e| {
-        e.map(3)?.str("alg")?.i32(CoseAlgorithm::ES256.0)?.str("sig")?.bytes(&signature)?;
+        e.map(3)?
+            .str("alg")?
+            .i32(CoseAlgorithm::ES256.0)?
+            .str("sig")?
+            .bytes(&signature)?;
         e.str("x5c")?.array(1)?.bytes(certificate).map(drop)
     })
 }
 
 fn statement(
     fmt: &'static str,
-    write: impl FnOnce(&mut Encoder<&mut Vec<u8>>) -> Result<(), minicbor::encode::Error<core::convert::Infallible>>,
+    write: impl FnOnce(
+        &mut Encoder<&mut Vec<u8>>,
+    ) -> Result<(), minicbor::encode::Error<core::convert::Infallible>>,
 ) -> Result<Attestation, Status> {
     let mut bytes = Vec::with_capacity(128);
     // Writing to a Vec cannot fail: the result says nothing.
     let _ = write(&mut Encoder::new(&mut bytes));
-    Ok(Attestation { fmt, att_stmt: Raw::new(bytes).map_err(|_| Status::OTHER)? })
+    Ok(Attestation {
+        fmt,
+        att_stmt: Raw::new(bytes).map_err(|_| Status::OTHER)?,
+    })
 }

@@ -13,9 +13,9 @@ use crate::certificate::{Attester, Subject};
 use crate::client_pin::TokenRequest;
 use crate::credential::CredentialSource;
 use crate::crypto::{CryptoError, SigningKey};
-use crate::presence::{self, FingerMatch, Interaction, Purpose, UserEvent, UserPresent, UserVerified};
+use crate::presence::{self, Interaction, Purpose, UserEvent, UserPresent};
 use crate::profile::{Profile, ProfileError};
-use crate::state::{Change, MAX_UV_RETRIES, State};
+use crate::state::{Change, State};
 use crate::store::Store;
 use crate::token::PinUvAuthToken;
 use crate::u2f::U2fTouch;
@@ -120,7 +120,12 @@ impl Authenticator {
     ///
     /// # Errors
     /// [`ProfileError`], if no attestation key can be made for the profile.
-    pub fn new(profile: Profile, state: State, now: Duration, rng: &mut dyn CryptoRng) -> Result<Self, ProfileError> {
+    pub fn new(
+        profile: Profile,
+        state: State,
+        now: Duration,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, ProfileError> {
         let subject = Subject {
             batch: profile.attestation.batch.clone(),
             aaguid: profile.aaguid.0,
@@ -176,9 +181,15 @@ impl Authenticator {
 
     /// What the key waits for.
     pub fn waiting(&self) -> Option<&Interaction> {
-        self.waiting.as_ref().map(|waiting| &waiting.interaction).or_else(|| {
-            self.u2f_touch.as_ref().filter(|touch| !touch.is_touched()).map(U2fTouch::interaction)
-        })
+        self.waiting
+            .as_ref()
+            .map(|waiting| &waiting.interaction)
+            .or_else(|| {
+                self.u2f_touch
+                    .as_ref()
+                    .filter(|touch| !touch.is_touched())
+                    .map(U2fTouch::interaction)
+            })
     }
 
     /// Handles a request: command byte and CBOR.
@@ -186,7 +197,11 @@ impl Authenticator {
     /// A request on the channel of a waiting command abandons that one; on another channel it is
     /// answered with `CHANNEL_BUSY`.
     pub fn handle(&mut self, channel: Channel, request: &[u8], env: &mut Env<'_>) -> Progress {
-        if self.waiting.as_ref().is_some_and(|waiting| waiting.channel != channel) {
+        if self
+            .waiting
+            .as_ref()
+            .is_some_and(|waiting| waiting.channel != channel)
+        {
             return reply(Err(Status::CHANNEL_BUSY));
         }
         self.waiting = None;
@@ -204,17 +219,32 @@ impl Authenticator {
         };
         // Too late is too late, even if the timeout was not reported.
         let event = match event {
-            UserEvent::Touch | UserEvent::Finger(_) if env.now >= waiting.interaction.deadline() => {
+            UserEvent::Touch | UserEvent::Finger(_)
+                if env.now >= waiting.interaction.deadline() =>
+            {
                 UserEvent::Timeout
             }
             event => event,
         };
         let step = match (event, waiting.interaction) {
             (UserEvent::Cancel, _) => Err(Status::KEEPALIVE_CANCEL),
-            (UserEvent::Timeout, interaction) => Err(timeout_status(&waiting.command, &interaction)),
-            (UserEvent::Finger(finger), Interaction::BuiltInUv { purpose, attempts_left, deadline }) => {
-                self.finger(waiting.command, finger, (purpose, attempts_left, deadline), channel, env)
+            (UserEvent::Timeout, interaction) => {
+                Err(timeout_status(&waiting.command, &interaction))
             }
+            (
+                UserEvent::Finger(finger),
+                Interaction::BuiltInUv {
+                    purpose,
+                    attempts_left,
+                    deadline,
+                },
+            ) => self.finger(
+                waiting.command,
+                finger,
+                (purpose, attempts_left, deadline),
+                channel,
+                env,
+            ),
             (UserEvent::Touch, interaction @ Interaction::BuiltInUv { .. }) => {
                 Ok(Step::Wait(waiting.command, interaction))
             }
@@ -231,7 +261,11 @@ impl Authenticator {
     fn settle(&mut self, channel: Channel, step: Handled) -> Progress {
         match step {
             Ok(Step::Wait(command, interaction)) => {
-                self.waiting = Some(Waiting { channel, interaction: interaction.clone(), command });
+                self.waiting = Some(Waiting {
+                    channel,
+                    interaction: interaction.clone(),
+                    command,
+                });
                 Progress::Waiting(interaction)
             }
             Ok(Step::Reply(members)) => reply(Ok(&members)),
@@ -249,7 +283,10 @@ impl Authenticator {
         }
         // A command that does not go on with what was begun ends it; on another channel it cannot
         // go on with it, but does not end it either.
-        let continuation = self.continuation.take_if(|(owner, _)| *owner == channel).map(|(_, rest)| rest);
+        let continuation = self
+            .continuation
+            .take_if(|(owner, _)| *owner == channel)
+            .map(|(_, rest)| rest);
         match command {
             Command::MakeCredential => self.make_credential(parameters, env),
             Command::GetAssertion => self.get_assertion(parameters, channel, env),
@@ -262,7 +299,9 @@ impl Authenticator {
             Command::CredentialManagement if self.profile.options.cred_mgmt => {
                 self.credential_management(parameters, continuation, channel, env)
             }
-            Command::CredentialManagementPreview if self.profile.options.credential_mgmt_preview => {
+            Command::CredentialManagementPreview
+                if self.profile.options.credential_mgmt_preview =>
+            {
                 self.credential_management(parameters, continuation, channel, env)
             }
             _ => Err(Status::INVALID_COMMAND),
@@ -270,11 +309,21 @@ impl Authenticator {
     }
 
     /// A touch came for a waiting command.
-    fn touched(&mut self, command: Pending, present: UserPresent, channel: Channel, env: &mut Env<'_>) -> Handled {
+    fn touched(
+        &mut self,
+        command: Pending,
+        present: UserPresent,
+        channel: Channel,
+        env: &mut Env<'_>,
+    ) -> Handled {
         match command {
             Pending::Select(status) => Err(status),
-            Pending::MakeCredential(prepared) => self.make_credential_touched(*prepared, present, env),
-            Pending::GetAssertion(prepared) => self.get_assertion_touched(*prepared, present, channel, env),
+            Pending::MakeCredential(prepared) => {
+                self.make_credential_touched(*prepared, present, env)
+            }
+            Pending::GetAssertion(prepared) => {
+                self.get_assertion_touched(*prepared, present, channel, env)
+            }
             Pending::Reset => self.reset_touched(env),
             // A token is never given for a touch alone.
             Pending::Token(_) => Err(Status::OPERATION_DENIED),
@@ -282,85 +331,18 @@ impl Authenticator {
         }
     }
 
-    /// §6.5.3.1 performBuiltInUv, one finger of it.
-    fn finger(
-        &mut self,
-        command: Pending,
-        finger: FingerMatch,
-        (purpose, attempts_left, deadline): (Purpose, u8, Duration),
-        channel: Channel,
-        env: &mut Env<'_>,
-    ) -> Handled {
-        if finger == FingerMatch::Poor {
-            return Ok(Step::Wait(command, Interaction::BuiltInUv { purpose, attempts_left, deadline }));
-        }
-        // Count down before the comparison, as with the PIN.
-        let retries = self.state.uv_retries().saturating_sub(1);
-        self.commit(env, &[Change::SetUvRetries(retries)])?;
-        let Some(evidence) = presence::finger(finger) else {
-            let attempts_left = attempts_left.saturating_sub(1);
-            if attempts_left > 0 && retries > 0 {
-                return Ok(Step::Wait(command, Interaction::BuiltInUv { purpose, attempts_left, deadline }));
-            }
-            return Err(self.built_in_uv_failed(&command));
-        };
-        self.commit(env, &[Change::SetUvRetries(MAX_UV_RETRIES)])?;
-        self.verified(command, evidence, channel, env)
-    }
-
-    fn verified(
-        &mut self,
-        command: Pending,
-        evidence: (UserVerified, UserPresent),
-        channel: Channel,
-        env: &mut Env<'_>,
-    ) -> Handled {
-        match command {
-            Pending::MakeCredential(prepared) => self.make_credential_verified(*prepared, evidence, env),
-            Pending::GetAssertion(prepared) => self.get_assertion_verified(*prepared, evidence, channel, env),
-            Pending::Token(request) => self.token_verified(&request, evidence, env),
-            Pending::Select(_) | Pending::Reset | Pending::Selection => Err(Status::OTHER),
-        }
-    }
-
-    /// The status after built-in user verification failed: §6.1.2 step 11.2.3, §6.2.2 step 6.2.3,
-    /// §6.5.5.7.3 step 10.
-    pub(crate) fn built_in_uv_failed(&self, command: &Pending) -> Status {
-        let blocked = self.state.uv_retries() == 0;
-        if matches!(command, Pending::Token(_)) {
-            return if blocked { Status::UV_BLOCKED } else { Status::UV_INVALID };
-        }
-        let pin_serves =
-            self.state.pin().is_some() && !self.profile.options.no_mc_ga_permissions_with_client_pin;
-        if pin_serves {
-            Status::PUAT_REQUIRED
-        } else if blocked {
-            Status::PIN_BLOCKED
-        } else {
-            Status::OPERATION_DENIED
-        }
-    }
-
-    /// Begins built-in user verification for a command.
-    pub(crate) fn perform_built_in_uv(
+    /// Waits for a touch.
+    pub(crate) fn wait_for_touch(
         &self,
         command: Pending,
         purpose: Purpose,
-        internal_retry: bool,
         now: Duration,
     ) -> Handled {
-        if self.state.uv_retries() == 0 {
-            return Err(self.built_in_uv_failed(&command));
-        }
-        let attempts_left = if internal_retry { self.profile.built_in_uv.max_internal_retries } else { 1 };
         let deadline = now + self.profile.touch_timeout();
-        Ok(Step::Wait(command, Interaction::BuiltInUv { purpose, attempts_left, deadline }))
-    }
-
-    /// Waits for a touch.
-    pub(crate) fn wait_for_touch(&self, command: Pending, purpose: Purpose, now: Duration) -> Handled {
-        let deadline = now + self.profile.touch_timeout();
-        Ok(Step::Wait(command, Interaction::Touch { purpose, deadline }))
+        Ok(Step::Wait(
+            command,
+            Interaction::Touch { purpose, deadline },
+        ))
     }
 
     /// §6.9 authenticatorSelection.
@@ -369,7 +351,11 @@ impl Authenticator {
     }
 
     fn observe_timers(&mut self, now: Duration) {
-        if self.token.as_mut().is_some_and(|token| !token.pin_uv_auth_token_usage_timer_observer(now)) {
+        if self
+            .token
+            .as_mut()
+            .is_some_and(|token| !token.pin_uv_auth_token_usage_timer_observer(now))
+        {
             self.token = None;
         }
         self.u2f_touch.take_if(|touch| touch.is_over(now));
@@ -439,7 +425,10 @@ impl Authenticator {
     }
 
     /// The private key of a credential, loaded.
-    pub(crate) fn signing_key(&mut self, source: &CredentialSource) -> Result<Arc<SigningKey>, Status> {
+    pub(crate) fn signing_key(
+        &mut self,
+        source: &CredentialSource,
+    ) -> Result<Arc<SigningKey>, Status> {
         if let Some(key) = self.loaded_keys.get(&source.id) {
             return Ok(Arc::clone(key));
         }
@@ -458,38 +447,16 @@ impl Authenticator {
     pub(crate) fn forget_loaded(&mut self, id: &[u8]) {
         self.loaded_keys.remove(id);
     }
-
-    /// getInfo's `clientPin`.
-    pub(crate) fn client_pin_option(&self) -> Option<bool> {
-        self.profile.options.client_pin.then(|| self.state.pin().is_some())
-    }
-
-    /// getInfo's `uv`.
-    pub(crate) fn uv_option(&self) -> Option<bool> {
-        let enrolled = self.state.config().finger_enrolled.unwrap_or(self.profile.built_in_uv.enrolled);
-        self.profile.options.uv.then_some(enrolled)
-    }
-
-    /// getInfo's `alwaysUv`.
-    pub(crate) fn always_uv_option(&self) -> Option<bool> {
-        let delivered = self.profile.options.always_uv?;
-        Some(self.state.config().always_uv.unwrap_or(delivered))
-    }
-
-    /// Whether the key is protected by some form of user verification.
-    pub(crate) fn is_protected(&self) -> bool {
-        self.client_pin_option() == Some(true) || self.uv_option() == Some(true)
-    }
-
-    /// The minimum PIN length in code points.
-    pub(crate) fn min_pin_length(&self) -> u8 {
-        self.state.config().min_pin_length.unwrap_or(self.profile.pin.min_length)
-    }
 }
 
 impl core::fmt::Debug for Authenticator {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "Authenticator({}, waiting: {:?}, ..)", self.profile.id, self.waiting())
+        write!(
+            f,
+            "Authenticator({}, waiting: {:?}, ..)",
+            self.profile.id,
+            self.waiting()
+        )
     }
 }
 
@@ -499,11 +466,14 @@ impl core::fmt::Debug for Authenticator {
 fn timeout_status(command: &Pending, interaction: &Interaction) -> Status {
     match (command, interaction) {
         // §6.1.2 step 12.1.4: excluded, whether a touch came or not.
-        (Pending::MakeCredential(prepared), _) if prepared.is_excluded() => Status::CREDENTIAL_EXCLUDED,
-        (Pending::Reset | Pending::Selection | Pending::Token(_), _) | (_, Interaction::BuiltInUv { .. }) => {
-            Status::USER_ACTION_TIMEOUT
+        (Pending::MakeCredential(prepared), _) if prepared.is_excluded() => {
+            Status::CREDENTIAL_EXCLUDED
         }
-        (Pending::MakeCredential(_) | Pending::GetAssertion(_) | Pending::Select(_), _) => Status::OPERATION_DENIED,
+        (Pending::Reset | Pending::Selection | Pending::Token(_), _)
+        | (_, Interaction::BuiltInUv { .. }) => Status::USER_ACTION_TIMEOUT,
+        (Pending::MakeCredential(_) | Pending::GetAssertion(_) | Pending::Select(_), _) => {
+            Status::OPERATION_DENIED
+        }
     }
 }
 

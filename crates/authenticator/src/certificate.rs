@@ -39,7 +39,11 @@ impl Attester {
     /// Derives the key.
     pub(crate) fn new(subject: Subject) -> Result<Self, CryptoError> {
         let key = batch_key(&subject)?;
-        Ok(Self { subject, key, certificate: OnceCell::new() })
+        Ok(Self {
+            subject,
+            key,
+            certificate: OnceCell::new(),
+        })
     }
 
     /// Signs with the attestation key.
@@ -63,7 +67,9 @@ impl Attester {
 /// `None` only if the crypto library fails.
 pub fn root_certificate() -> Option<Vec<u8>> {
     let key = root_key().ok()?;
-    let CoseKey::Rsa { n, e, .. } = key.public_key() else { return None };
+    let CoseKey::Rsa { n, e, .. } = key.public_key() else {
+        return None;
+    };
     let public = der::sequence(&[der::unsigned(&n), der::unsigned(&e)]);
     let algorithm = der::sequence(&[der::RSA_ENCRYPTION.to_vec(), der::NULL.to_vec()]);
     let spki = der::sequence(&[algorithm, der::bit_string(&public)]);
@@ -79,16 +85,27 @@ pub fn root_certificate() -> Option<Vec<u8>> {
 
 fn root_key() -> Result<SigningKey, CryptoError> {
     let bytes = Zeroizing::new(TEST_ROOT.to_vec());
-    SigningKey::load(&KeyMaterial { algorithm: CoseAlgorithm::RS256, bytes })
+    SigningKey::load(&KeyMaterial {
+        algorithm: CoseAlgorithm::RS256,
+        bytes,
+    })
 }
 
 fn batch_key(subject: &Subject) -> Result<SigningKey, CryptoError> {
     let serial = subject.serial.unwrap_or_default();
     for attempt in 0..16_u8 {
-        let parts = [subject.batch.as_bytes(), &subject.aaguid, &serial, &[attempt]];
+        let parts = [
+            subject.batch.as_bytes(),
+            &subject.aaguid,
+            &serial,
+            &[attempt],
+        ];
         let scalar = crypto::hmac_sha256(b"pinward attestation batch", &parts);
         let bytes = Zeroizing::new(scalar.to_vec());
-        if let Ok(key) = SigningKey::load(&KeyMaterial { algorithm: CoseAlgorithm::ES256, bytes }) {
+        if let Ok(key) = SigningKey::load(&KeyMaterial {
+            algorithm: CoseAlgorithm::ES256,
+            bytes,
+        }) {
             return Ok(key);
         }
     }
@@ -96,15 +113,26 @@ fn batch_key(subject: &Subject) -> Result<SigningKey, CryptoError> {
 }
 
 fn root_name() -> Vec<u8> {
-    der::name(&[(der::COUNTRY, "AQ"), (der::ORGANIZATION, "Pinward"), (der::COMMON_NAME, "Pinward Test Root (proves nothing)")])
+    der::name(&[
+        (der::COUNTRY, "AQ"),
+        (der::ORGANIZATION, "Pinward"),
+        (der::COMMON_NAME, "Pinward Test Root (proves nothing)"),
+    ])
 }
 
 fn leaf(subject: &Subject, public: &CoseKey) -> Result<Vec<u8>, CryptoError> {
-    let CoseKey::Ec2 { x, y, .. } = public else { return Err(CryptoError) };
+    let CoseKey::Ec2 { x, y, .. } = public else {
+        return Err(CryptoError);
+    };
     let point = [&[4], &x[..], &y[..]].concat();
     let algorithm = der::sequence(&[der::EC_PUBLIC_KEY.to_vec(), der::PRIME256V1.to_vec()]);
     let spki = der::sequence(&[algorithm, der::bit_string(&point)]);
-    let serial = subject.serial.map(|serial| serial.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+    let serial = subject.serial.map(|serial| {
+        serial
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    });
     let mut names = vec![
         (der::COUNTRY, "AQ"),
         (der::ORGANIZATION, "Pinward"),
@@ -112,15 +140,30 @@ fn leaf(subject: &Subject, public: &CoseKey) -> Result<Vec<u8>, CryptoError> {
         (der::COMMON_NAME, &subject.batch),
     ];
     names.extend(serial.as_deref().map(|serial| (der::SERIAL_NUMBER, serial)));
-    let mut extensions = vec![der::extension(&der::BASIC_CONSTRAINTS, true, &der::sequence(&[]))];
+    let mut extensions = vec![der::extension(
+        &der::BASIC_CONSTRAINTS,
+        true,
+        &der::sequence(&[]),
+    )];
     if subject.aaguid != [0; 16] {
         // §8.2.1: the AAGUID, wrapped in two OCTET STRINGs, not critical.
-        extensions.push(der::extension(&der::FIDO_AAGUID, false, &der::octet_string(&subject.aaguid)));
+        extensions.push(der::extension(
+            &der::FIDO_AAGUID,
+            false,
+            &der::octet_string(&subject.aaguid),
+        ));
     }
     // A serial number that follows from the contents, positive and without leading zero.
     let mut number = crypto::sha256(&[&spki[..], &der::name(&names)].concat())[..16].to_vec();
     number[0] = number[0] & 0x3f | 0x40;
-    certificate(&number, &root_name(), &der::name(&names), spki, &extensions, &root_key()?)
+    certificate(
+        &number,
+        &root_name(),
+        &der::name(&names),
+        spki,
+        &extensions,
+        &root_key()?,
+    )
 }
 
 fn certificate(
@@ -132,7 +175,10 @@ fn certificate(
     signer: &SigningKey,
 ) -> Result<Vec<u8>, CryptoError> {
     let algorithm = der::sequence(&[der::SHA256_WITH_RSA.to_vec(), der::NULL.to_vec()]);
-    let validity = der::sequence(&[der::utc_time("250101000000Z"), der::utc_time("491231235959Z")]);
+    let validity = der::sequence(&[
+        der::utc_time("250101000000Z"),
+        der::utc_time("491231235959Z"),
+    ]);
     let to_be_signed = der::sequence(&[
         // [0] version 3.
         vec![0xa0, 0x03, 0x02, 0x01, 0x02],
@@ -145,23 +191,32 @@ fn certificate(
         der::tagged(0xa3, &der::sequence(extensions)),
     ]);
     let signature = signer.sign(&to_be_signed)?;
-    Ok(der::sequence(&[to_be_signed, algorithm, der::bit_string(&signature)]))
+    Ok(der::sequence(&[
+        to_be_signed,
+        algorithm,
+        der::bit_string(&signature),
+    ]))
 }
 
 /// The few words of DER (X.690) that a certificate needs.
 mod der {
     pub(super) const NULL: [u8; 2] = [0x05, 0x00];
-    pub(super) const RSA_ENCRYPTION: [u8; 11] =
-        [0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
-    pub(super) const SHA256_WITH_RSA: [u8; 11] =
-        [0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b];
-    pub(super) const EC_PUBLIC_KEY: [u8; 9] = [0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
-    pub(super) const PRIME256V1: [u8; 10] = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+    pub(super) const RSA_ENCRYPTION: [u8; 11] = [
+        0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01,
+    ];
+    pub(super) const SHA256_WITH_RSA: [u8; 11] = [
+        0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b,
+    ];
+    pub(super) const EC_PUBLIC_KEY: [u8; 9] =
+        [0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+    pub(super) const PRIME256V1: [u8; 10] =
+        [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
     pub(super) const BASIC_CONSTRAINTS: [u8; 5] = [0x06, 0x03, 0x55, 0x1d, 0x13];
     pub(super) const KEY_USAGE: [u8; 5] = [0x06, 0x03, 0x55, 0x1d, 0x0f];
     /// id-fido-gen-ce-aaguid, 1.3.6.1.4.1.45724.1.1.4.
-    pub(super) const FIDO_AAGUID: [u8; 13] =
-        [0x06, 0x0b, 0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0xe5, 0x1c, 0x01, 0x01, 0x04];
+    pub(super) const FIDO_AAGUID: [u8; 13] = [
+        0x06, 0x0b, 0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0xe5, 0x1c, 0x01, 0x01, 0x04,
+    ];
 
     /// Last arc of the attribute types 2.5.4.x.
     pub(super) const COMMON_NAME: u8 = 3;
@@ -186,7 +241,11 @@ mod der {
 
     /// An INTEGER that is not negative: a leading bit of one needs a zero byte before it.
     pub(super) fn unsigned(big_endian: &[u8]) -> Vec<u8> {
-        let sign: &[u8] = if big_endian.first().is_none_or(|first| *first >= 0x80) { &[0] } else { &[] };
+        let sign: &[u8] = if big_endian.first().is_none_or(|first| *first >= 0x80) {
+            &[0]
+        } else {
+            &[]
+        };
         tagged(0x02, &[sign, big_endian].concat())
     }
 
@@ -215,8 +274,15 @@ mod der {
             .iter()
             .map(|(arc, text)| {
                 // Country and serial number are PrintableString, the others UTF8String.
-                let tag = if matches!(*arc, COUNTRY | SERIAL_NUMBER) { 0x13 } else { 0x0c };
-                let attribute = sequence(&[vec![0x06, 0x03, 0x55, 0x04, *arc], tagged(tag, text.as_bytes())]);
+                let tag = if matches!(*arc, COUNTRY | SERIAL_NUMBER) {
+                    0x13
+                } else {
+                    0x0c
+                };
+                let attribute = sequence(&[
+                    vec![0x06, 0x03, 0x55, 0x04, *arc],
+                    tagged(tag, text.as_bytes()),
+                ]);
                 tagged(0x31, &attribute)
             })
             .collect();
@@ -239,15 +305,25 @@ mod tests {
     use super::*;
 
     fn subject(serial: Option<[u8; 16]>) -> Subject {
-        Subject { batch: "batch".into(), aaguid: [7; 16], serial }
+        Subject {
+            batch: "batch".into(),
+            aaguid: [7; 16],
+            serial,
+        }
     }
 
     fn made(subject: Subject) -> Vec<u8> {
-        Attester::new(subject).unwrap().certificate().unwrap().to_vec()
+        Attester::new(subject)
+            .unwrap()
+            .certificate()
+            .unwrap()
+            .to_vec()
     }
 
     fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-        haystack.windows(needle.len()).any(|window| window == needle)
+        haystack
+            .windows(needle.len())
+            .any(|window| window == needle)
     }
 
     #[test]
@@ -262,8 +338,14 @@ mod tests {
     fn it_names_what_webauthn_wants() {
         let certificate = made(subject(None));
         assert!(contains(&certificate, b"Authenticator Attestation"));
-        assert!(contains(&certificate, &[&der::FIDO_AAGUID[..], &[0x04, 0x12, 0x04, 0x10], &[7; 16]].concat()));
-        assert!(contains(&certificate, &[0xa0, 0x03, 0x02, 0x01, 0x02]), "version 3");
+        assert!(contains(
+            &certificate,
+            &[&der::FIDO_AAGUID[..], &[0x04, 0x12, 0x04, 0x10], &[7; 16]].concat()
+        ));
+        assert!(
+            contains(&certificate, &[0xa0, 0x03, 0x02, 0x01, 0x02]),
+            "version 3"
+        );
     }
 
     #[test]
@@ -273,8 +355,14 @@ mod tests {
             key(subject(None)),
             key(subject(Some([1; 16]))),
             key(subject(Some([2; 16]))),
-            key(Subject { batch: "other".into(), ..subject(None) }),
-            key(Subject { aaguid: [8; 16], ..subject(None) }),
+            key(Subject {
+                batch: "other".into(),
+                ..subject(None)
+            }),
+            key(Subject {
+                aaguid: [8; 16],
+                ..subject(None)
+            }),
         ];
         keys.sort();
         keys.dedup();

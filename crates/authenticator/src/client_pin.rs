@@ -46,7 +46,10 @@ impl Authenticator {
             }
             SubCommand::GetUvRetries if uv => {
                 let retries = self.state.uv_retries();
-                Ok(answer(&Response { uv_retries: Some(retries.into()), ..Response::default() }))
+                Ok(answer(&Response {
+                    uv_retries: Some(retries.into()),
+                    ..Response::default()
+                }))
             }
             _ => Err(Status::INVALID_SUBCOMMAND),
         }
@@ -68,20 +71,34 @@ impl Authenticator {
     fn get_key_agreement(&mut self, request: &Request, env: &mut Env<'_>) -> Handled {
         let protocol = self.protocol(request.pin_uv_auth_protocol)?;
         let key_agreement = self.key_agreement(protocol, env.rng)?.public_key();
-        Ok(answer(&Response { key_agreement: Some(key_agreement), ..Response::default() }))
+        Ok(answer(&Response {
+            key_agreement: Some(key_agreement),
+            ..Response::default()
+        }))
     }
 
     /// Steps that all PIN subcommands begin with: the protocol is known, the platform's key is there.
-    fn shared_secret(&mut self, request: &Request, env: &mut Env<'_>) -> Result<SharedSecret, Status> {
+    fn shared_secret(
+        &mut self,
+        request: &Request,
+        env: &mut Env<'_>,
+    ) -> Result<SharedSecret, Status> {
         let protocol = self.protocol(request.pin_uv_auth_protocol)?;
-        let peer = request.key_agreement.as_ref().ok_or(Status::MISSING_PARAMETER)?;
-        self.key_agreement(protocol, env.rng)?.decapsulate(protocol, peer)
+        let peer = request
+            .key_agreement
+            .as_ref()
+            .ok_or(Status::MISSING_PARAMETER)?;
+        self.key_agreement(protocol, env.rng)?
+            .decapsulate(protocol, peer)
     }
 
     /// §6.5.5.5 setPIN.
     fn set_pin(&mut self, request: &Request, env: &mut Env<'_>) -> Handled {
         // Step 1.
-        let (new_pin_enc, param) = (need(&request.new_pin_enc)?, need(&request.pin_uv_auth_param)?);
+        let (new_pin_enc, param) = (
+            need(&request.new_pin_enc)?,
+            need(&request.pin_uv_auth_param)?,
+        );
         need(&request.key_agreement)?;
         self.protocol(request.pin_uv_auth_protocol)?;
         // Step 3.
@@ -95,7 +112,10 @@ impl Authenticator {
         }
         // Steps 6 to 12.
         let pin = self.new_pin(&secret, new_pin_enc)?;
-        let config = Config { force_pin_change: false, ..self.state.config().clone() };
+        let config = Config {
+            force_pin_change: false,
+            ..self.state.config().clone()
+        };
         self.commit(
             env,
             &[
@@ -113,7 +133,10 @@ impl Authenticator {
     /// §6.5.5.6 changePIN.
     fn change_pin(&mut self, request: &Request, env: &mut Env<'_>) -> Handled {
         // Steps 1 and 2.
-        let (new_pin_enc, param) = (need(&request.new_pin_enc)?, need(&request.pin_uv_auth_param)?);
+        let (new_pin_enc, param) = (
+            need(&request.new_pin_enc)?,
+            need(&request.pin_uv_auth_param)?,
+        );
         let pin_hash_enc = need(&request.pin_hash_enc)?;
         need(&request.key_agreement)?;
         self.protocol(request.pin_uv_auth_protocol)?;
@@ -129,15 +152,25 @@ impl Authenticator {
         // Steps 9 to 14.
         let pin = self.new_pin(&secret, new_pin_enc)?;
         let config = self.state.config();
-        let same = self.state.pin().is_some_and(|old| crypto::equal(&old.hash[..], &pin.hash[..]));
+        let same = self
+            .state
+            .pin()
+            .is_some_and(|old| crypto::equal(&old.hash[..], &pin.hash[..]));
         if config.force_pin_change && same {
             return Err(Status::PIN_POLICY_VIOLATION);
         }
         // Steps 15 to 19.
-        let config = Config { force_pin_change: false, ..config.clone() };
+        let config = Config {
+            force_pin_change: false,
+            ..config.clone()
+        };
         self.commit(
             env,
-            &[Change::SetPin(pin), Change::SetPinRetries(MAX_PIN_RETRIES), Change::SetConfig(config)],
+            &[
+                Change::SetPin(pin),
+                Change::SetPinRetries(MAX_PIN_RETRIES),
+                Change::SetConfig(config),
+            ],
         )?;
         self.token = None;
         Ok(Step::Reply(Vec::new()))
@@ -165,8 +198,21 @@ impl Authenticator {
         // Steps 12 to 15.
         let none = self.profile.options.no_mc_ga_permissions_with_client_pin;
         let default = Permissions::MAKE_CREDENTIAL | Permissions::GET_ASSERTION;
-        let permissions = if none { Permissions::default() } else { default };
-        self.hand_out_token(&secret, verified, None, Scope { permissions, rp_id: None }, env)
+        let permissions = if none {
+            Permissions::default()
+        } else {
+            default
+        };
+        self.hand_out_token(
+            &secret,
+            verified,
+            None,
+            Scope {
+                permissions,
+                rp_id: None,
+            },
+            env,
+        )
     }
 
     /// §6.5.5.7.2 getPinUvAuthTokenUsingPinWithPermissions.
@@ -206,7 +252,9 @@ impl Authenticator {
         // Step 6.
         let internal_retry = self.profile.built_in_uv.preferred_platform_uv_attempts <= 1;
         // Steps 7 and 9.
-        let purpose = Purpose::Token { rp_id: scope.rp_id.clone() };
+        let purpose = Purpose::Token {
+            rp_id: scope.rp_id.clone(),
+        };
         let command = Pending::Token(Box::new(TokenRequest { secret, scope }));
         self.perform_built_in_uv(command, purpose, internal_retry, env.now)
     }
@@ -218,7 +266,13 @@ impl Authenticator {
         (verified, present): (UserVerified, UserPresent),
         env: &mut Env<'_>,
     ) -> Handled {
-        self.hand_out_token(&request.secret, verified, Some(present), request.scope.clone(), env)
+        self.hand_out_token(
+            &request.secret,
+            verified,
+            Some(present),
+            request.scope.clone(),
+            env,
+        )
     }
 
     /// What the request asks a token for, if it may.
@@ -242,14 +296,21 @@ impl Authenticator {
         if permissions.0 & for_rp.0 != 0 && request.rp_id.is_none() {
             return Err(Status::MISSING_PARAMETER);
         }
-        Ok(Scope { permissions, rp_id: request.rp_id.clone() })
+        Ok(Scope {
+            permissions,
+            rp_id: request.rp_id.clone(),
+        })
     }
 
     /// Step 4 of both: which permissions the key gives.
     fn authorizations(&self, by: By) -> [(Permissions, bool); 7] {
         let has = &self.profile.options;
         let mc_ga = by == By::Uv || !has.no_mc_ga_permissions_with_client_pin;
-        let config = if by == By::Uv { has.uv_acfg } else { has.authnr_cfg };
+        let config = if by == By::Uv {
+            has.uv_acfg
+        } else {
+            has.authnr_cfg
+        };
         [
             (Permissions::MAKE_CREDENTIAL, mc_ga),
             (Permissions::GET_ASSERTION, mc_ga),
@@ -258,7 +319,10 @@ impl Authenticator {
             // No profile has these yet.
             (Permissions::BIO_ENROLLMENT, false),
             (Permissions::LARGE_BLOB_WRITE, false),
-            (Permissions::PERSISTENT_CREDENTIAL_MANAGEMENT_READ_ONLY, false),
+            (
+                Permissions::PERSISTENT_CREDENTIAL_MANAGEMENT_READ_ONLY,
+                false,
+            ),
         ]
     }
 
@@ -271,14 +335,24 @@ impl Authenticator {
         env: &mut Env<'_>,
     ) -> Handled {
         let protocol: PinUvAuthProtocol = secret.protocol();
-        let contactless = !self.profile.transports.iter().any(|transport| transport == "usb");
-        let limits = self.profile.has_permissions().then(|| Limits::new(contactless));
+        let contactless = !self
+            .profile
+            .transports
+            .iter()
+            .any(|transport| transport == "usb");
+        let limits = self
+            .profile
+            .has_permissions()
+            .then(|| Limits::new(contactless));
         let token = PinUvAuthToken::begin_using_pin_uv_auth_token(
             protocol, verified, present, scope, limits, env.now, env.rng,
         );
         let encrypted = secret.encrypt(token.value(), env.rng)?;
         self.token = Some(token);
-        Ok(answer(&Response { pin_uv_auth_token: Some(SecretBytes::from(encrypted)), ..Response::default() }))
+        Ok(answer(&Response {
+            pin_uv_auth_token: Some(SecretBytes::from(encrypted)),
+            ..Response::default()
+        }))
     }
 }
 

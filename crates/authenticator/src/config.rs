@@ -10,8 +10,11 @@ use crate::profile::Extension;
 use crate::state::{Change, Config};
 
 /// The subcommands that this key knows.
-pub(crate) const SUB_COMMANDS: [SubCommand; 3] =
-    [SubCommand::EnableEnterpriseAttestation, SubCommand::ToggleAlwaysUv, SubCommand::SetMinPinLength];
+pub(crate) const SUB_COMMANDS: [SubCommand; 3] = [
+    SubCommand::EnableEnterpriseAttestation,
+    SubCommand::ToggleAlwaysUv,
+    SubCommand::SetMinPinLength,
+];
 
 impl Authenticator {
     /// Whether the profile has what the subcommand sets.
@@ -39,10 +42,14 @@ impl Authenticator {
         self.authorize_config(command, &request)?;
         let config = self.state.config().clone();
         let config = match command {
-            SubCommand::EnableEnterpriseAttestation => Config { enterprise_attestation: true, ..config },
-            SubCommand::ToggleAlwaysUv => {
-                Config { always_uv: self.always_uv_option().map(|on| !on), ..config }
-            }
+            SubCommand::EnableEnterpriseAttestation => Config {
+                enterprise_attestation: true,
+                ..config
+            },
+            SubCommand::ToggleAlwaysUv => Config {
+                always_uv: self.always_uv_option().map(|on| !on),
+                ..config
+            },
             SubCommand::SetMinPinLength => self.set_min_pin_length(config, &request)?,
             SubCommand::EnableLongTouchForReset | SubCommand::VendorPrototype => {
                 return Err(Status::INVALID_PARAMETER);
@@ -64,10 +71,15 @@ impl Authenticator {
         if !self.is_protected() && open {
             return Ok(());
         }
-        let param = request.pin_uv_auth_param.as_ref().ok_or(Status::PUAT_REQUIRED)?;
+        let param = request
+            .pin_uv_auth_param
+            .as_ref()
+            .ok_or(Status::PUAT_REQUIRED)?;
         let protocol = self.protocol(request.pin_uv_auth_protocol)?;
-        let message = authenticated_message(request.sub_command, request.sub_command_params.as_ref());
-        self.verify_token(protocol, &message, param, Permissions::AUTHENTICATOR_CONFIG).map(drop)
+        let message =
+            authenticated_message(request.sub_command, request.sub_command_params.as_ref());
+        self.verify_token(protocol, &message, param, Permissions::AUTHENTICATOR_CONFIG)
+            .map(drop)
     }
 
     /// §6.11.4 setMinPINLength.
@@ -90,7 +102,9 @@ impl Authenticator {
             _ => {}
         }
         let min_pin_length_rp_ids = match params.min_pin_length_rp_ids {
-            Some(_) if !self.profile.has(Extension::MinPinLength) => return Err(Status::INVALID_PARAMETER),
+            Some(_) if !self.profile.has(Extension::MinPinLength) => {
+                return Err(Status::INVALID_PARAMETER);
+            }
             Some(rp_ids) if rp_ids.len() > usize::from(self.profile.pin.max_rp_ids) => {
                 return Err(Status::KEY_STORE_FULL);
             }
@@ -102,7 +116,8 @@ impl Authenticator {
             return Err(Status::INVALID_PARAMETER);
         }
         Ok(Config {
-            min_pin_length: (new_min_pin_length != self.profile.pin.min_length).then_some(new_min_pin_length),
+            min_pin_length: (new_min_pin_length != self.profile.pin.min_length)
+                .then_some(new_min_pin_length),
             min_pin_length_rp_ids,
             force_pin_change: config.force_pin_change || force_pin_change,
             ..config

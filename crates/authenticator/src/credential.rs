@@ -13,7 +13,8 @@ use webauthn::cose::CoseAlgorithm;
 use zeroize::Zeroizing;
 
 use crate::crypto::{self, CryptoError, KeyMaterial};
-use crate::state::{RecordError, Secrets};
+use crate::records::RecordError;
+use crate::state::Secrets;
 
 /// Protection of a credential (§12.1 credProtect).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -107,7 +108,11 @@ pub(crate) fn seal(
 }
 
 /// Opens an ID that this key made for this relying party.
-pub(crate) fn unseal(secrets: &Secrets, rp_id_hash: &[u8; 32], id: &[u8]) -> Option<CredentialSource> {
+pub(crate) fn unseal(
+    secrets: &Secrets,
+    rp_id_hash: &[u8; 32],
+    id: &[u8],
+) -> Option<CredentialSource> {
     let (&SEALED_FORMAT, sealed) = id.split_first()? else {
         return None;
     };
@@ -119,7 +124,10 @@ pub(crate) fn unseal(secrets: &Secrets, rp_id_hash: &[u8; 32], id: &[u8]) -> Opt
         rp_id_hash: *rp_id_hash,
         rp: None,
         user: None,
-        key: KeyMaterial { algorithm, bytes: Zeroizing::new(key.to_vec()) },
+        key: KeyMaterial {
+            algorithm,
+            bytes: Zeroizing::new(key.to_vec()),
+        },
         discoverable: false,
         cred_protect: CredProtect::from_number((flags & 0x03).into())?,
         hmac_secret: flags & HMAC_SECRET_FLAG != 0,
@@ -148,8 +156,15 @@ impl CredentialSource {
         };
         optional(e, self.rp.as_ref().map(RpEntity::encode).as_deref())?;
         optional(e, self.user.as_ref().map(UserEntity::encode).as_deref())?;
-        e.i32(self.key.algorithm.0)?.bytes(&self.key.bytes)?.bool(self.discoverable)?;
-        e.u8(self.cred_protect as u8 | if self.hmac_secret { HMAC_SECRET_FLAG } else { 0 })?;
+        e.i32(self.key.algorithm.0)?
+            .bytes(&self.key.bytes)?
+            .bool(self.discoverable)?;
+        e.u8(self.cred_protect as u8
+            | if self.hmac_secret {
+                HMAC_SECRET_FLAG
+            } else {
+                0
+            })?;
         optional(e, self.cred_blob.as_deref())?;
         e.u64(self.created)?;
         Ok(())
@@ -164,8 +179,13 @@ impl CredentialSource {
         let id = d.bytes()?.to_vec();
         let rp_id_hash = d.bytes()?.try_into().map_err(|_| RecordError::Malformed)?;
         let rp = optional_bytes(&mut d)?.map(RpEntity::decode).transpose()?;
-        let user = optional_bytes(&mut d)?.map(UserEntity::decode).transpose()?;
-        let key = KeyMaterial { algorithm: CoseAlgorithm(d.i32()?), bytes: Zeroizing::new(d.bytes()?.to_vec()) };
+        let user = optional_bytes(&mut d)?
+            .map(UserEntity::decode)
+            .transpose()?;
+        let key = KeyMaterial {
+            algorithm: CoseAlgorithm(d.i32()?),
+            bytes: Zeroizing::new(d.bytes()?.to_vec()),
+        };
         let discoverable = d.bool()?;
         let flags = d.u8()?;
         let cred_blob = optional_bytes(&mut d)?.map(|blob| SecretBytes::from(blob.to_vec()));
@@ -176,7 +196,8 @@ impl CredentialSource {
             user,
             key,
             discoverable,
-            cred_protect: CredProtect::from_number((flags & 0x03).into()).ok_or(RecordError::Malformed)?,
+            cred_protect: CredProtect::from_number((flags & 0x03).into())
+                .ok_or(RecordError::Malformed)?,
             hmac_secret: flags & HMAC_SECRET_FLAG != 0,
             cred_blob,
             created: d.u64()?,
@@ -209,8 +230,15 @@ mod tests {
         CredentialSource {
             id: vec![1; STORED_ID_LENGTH],
             rp_id_hash: [2; 32],
-            rp: Some(RpEntity { id: "example.com".into(), name: Some("Example".into()) }),
-            user: Some(UserEntity { id: vec![3; 64], name: Some("ä".into()), display_name: None }),
+            rp: Some(RpEntity {
+                id: "example.com".into(),
+                name: Some("Example".into()),
+            }),
+            user: Some(UserEntity {
+                id: vec![3; 64],
+                name: Some("ä".into()),
+                display_name: None,
+            }),
             key: SigningKey::generate(algorithm, &mut rng()).unwrap().0,
             discoverable: true,
             cred_protect: CredProtect::UserVerificationRequired,
@@ -225,7 +253,13 @@ mod tests {
         for algorithm in crypto::ALGORITHMS {
             let full = source(algorithm);
             assert_eq!(CredentialSource::decode(&full.encode()).unwrap(), full);
-            let bare = CredentialSource { rp: None, user: None, cred_blob: None, hmac_secret: false, ..full };
+            let bare = CredentialSource {
+                rp: None,
+                user: None,
+                cred_blob: None,
+                hmac_secret: false,
+                ..full
+            };
             assert_eq!(CredentialSource::decode(&bare.encode()).unwrap(), bare);
         }
     }
@@ -234,21 +268,31 @@ mod tests {
     fn a_cut_record_is_an_error() {
         let bytes = source(CoseAlgorithm::ES256).encode();
         for length in 0..bytes.len() {
-            assert!(CredentialSource::decode(&bytes[..length]).is_err(), "{length}");
+            assert!(
+                CredentialSource::decode(&bytes[..length]).is_err(),
+                "{length}"
+            );
         }
     }
 
     #[test]
     fn a_sealed_id_opens_for_its_relying_party_on_its_key_only() {
         let secrets = Secrets::generate(&mut rng());
-        for algorithm in [CoseAlgorithm::ES256, CoseAlgorithm::EDDSA, CoseAlgorithm::ES384] {
+        for algorithm in [
+            CoseAlgorithm::ES256,
+            CoseAlgorithm::EDDSA,
+            CoseAlgorithm::ES384,
+        ] {
             let key = SigningKey::generate(algorithm, &mut rng()).unwrap().0;
             for level in 1..=3 {
                 let level = CredProtect::from_number(level).unwrap();
                 let id = seal(&secrets, &[2; 32], &key, level, true, &mut rng()).unwrap();
                 assert!(id.len() <= MAX_ID_LENGTH);
                 let opened = unseal(&secrets, &[2; 32], &id).unwrap();
-                assert_eq!((&opened.key, opened.cred_protect, opened.hmac_secret), (&key, level, true));
+                assert_eq!(
+                    (&opened.key, opened.cred_protect, opened.hmac_secret),
+                    (&key, level, true)
+                );
                 assert_eq!(opened.id, id);
                 assert!(unseal(&secrets, &[3; 32], &id).is_none());
                 let other = Secrets::generate(&mut ChaCha20Rng::seed_from_u64(6));

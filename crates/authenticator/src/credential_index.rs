@@ -44,12 +44,20 @@ impl CredentialIndex {
 
     /// Removes a credential, if it is there.
     pub(crate) fn remove(&mut self, id: &[u8]) {
-        let Some(source) = self.by_id.remove(id).filter(|source| source.discoverable) else { return };
+        let Some(source) = self.by_id.remove(id).filter(|source| source.discoverable) else {
+            return;
+        };
         self.discoverable -= 1;
-        let Some(of_rp) = self.by_rp.get_mut(&source.rp_id_hash) else { return };
+        let Some(of_rp) = self.by_rp.get_mut(&source.rp_id_hash) else {
+            return;
+        };
         of_rp.by_place.remove(&place(&source));
         of_rp.of_level[level(&source)] -= 1;
-        if let Some(user) = source.user.as_ref().filter(|user| of_rp.by_user.get(&user.id).is_some_and(|of| of == id)) {
+        if let Some(user) = source
+            .user
+            .as_ref()
+            .filter(|user| of_rp.by_user.get(&user.id).is_some_and(|of| of == id))
+        {
             of_rp.by_user.remove(&user.id);
         }
         if of_rp.by_place.is_empty() {
@@ -78,19 +86,32 @@ impl CredentialIndex {
     }
 
     /// The discoverable credentials of a relying party, oldest first.
-    pub(crate) fn of_rp(&self, rp_id_hash: &[u8; 32]) -> impl DoubleEndedIterator<Item = &Arc<CredentialSource>> {
-        self.by_rp.get(rp_id_hash).into_iter().flat_map(|of_rp| of_rp.by_place.values())
+    pub(crate) fn of_rp(
+        &self,
+        rp_id_hash: &[u8; 32],
+    ) -> impl DoubleEndedIterator<Item = &Arc<CredentialSource>> {
+        self.by_rp
+            .get(rp_id_hash)
+            .into_iter()
+            .flat_map(|of_rp| of_rp.by_place.values())
     }
 
     /// The discoverable credential of an account.
-    pub(crate) fn of_user(&self, rp_id_hash: &[u8; 32], user_id: &[u8]) -> Option<&Arc<CredentialSource>> {
-        self.by_id.get(self.by_rp.get(rp_id_hash)?.by_user.get(user_id)?)
+    pub(crate) fn of_user(
+        &self,
+        rp_id_hash: &[u8; 32],
+        user_id: &[u8],
+    ) -> Option<&Arc<CredentialSource>> {
+        self.by_id
+            .get(self.by_rp.get(rp_id_hash)?.by_user.get(user_id)?)
     }
 
     /// How many discoverable credentials of a relying party are protected up to this level.
     pub(crate) fn count_up_to(&self, rp_id_hash: &[u8; 32], most: CredProtect) -> usize {
         let levels = most as usize;
-        self.by_rp.get(rp_id_hash).map_or(0, |of_rp| of_rp.of_level[..levels].iter().sum())
+        self.by_rp
+            .get(rp_id_hash)
+            .map_or(0, |of_rp| of_rp.of_level[..levels].iter().sum())
     }
 
     /// The newest discoverable credential of a relying party that is protected up to this level and
@@ -104,14 +125,21 @@ impl CredentialIndex {
         let of_rp = self.by_rp.get(rp_id_hash)?;
         let allowed = |source: &&Arc<CredentialSource>| source.cred_protect <= most;
         match before {
-            Some(before) => of_rp.by_place.range(..place(before)).map(|(_, source)| source).rev().find(allowed),
+            Some(before) => of_rp
+                .by_place
+                .range(..place(before))
+                .map(|(_, source)| source)
+                .rev()
+                .find(allowed),
             None => of_rp.by_place.values().rev().find(allowed),
         }
     }
 
     /// The oldest discoverable credential of each relying party, in no order.
     pub(crate) fn oldest_per_rp(&self) -> impl Iterator<Item = &Arc<CredentialSource>> {
-        self.by_rp.values().filter_map(|of_rp| of_rp.by_place.values().next())
+        self.by_rp
+            .values()
+            .filter_map(|of_rp| of_rp.by_place.values().next())
     }
 }
 
@@ -140,8 +168,15 @@ mod tests {
             id: vec![200 - created; 32],
             rp_id_hash: RP,
             rp: None,
-            user: Some(UserEntity { id: vec![created], name: None, display_name: None }),
-            key: KeyMaterial { algorithm: CoseAlgorithm::ES256, bytes: Zeroizing::new(vec![1; 32]) },
+            user: Some(UserEntity {
+                id: vec![created],
+                name: None,
+                display_name: None,
+            }),
+            key: KeyMaterial {
+                algorithm: CoseAlgorithm::ES256,
+                bytes: Zeroizing::new(vec![1; 32]),
+            },
             discoverable,
             cred_protect: CredProtect::from_number(protect).unwrap(),
             hmac_secret: false,
@@ -152,9 +187,14 @@ mod tests {
 
     fn filled() -> CredentialIndex {
         let mut index = CredentialIndex::default();
-        for (created, protect, discoverable) in
-            [(1, 1, true), (2, 2, true), (3, 3, true), (4, 1, false), (5, 1, true), (6, 3, true)]
-        {
+        for (created, protect, discoverable) in [
+            (1, 1, true),
+            (2, 2, true),
+            (3, 3, true),
+            (4, 1, false),
+            (5, 1, true),
+            (6, 3, true),
+        ] {
             index.put(&source(created, protect, discoverable));
         }
         index
@@ -179,7 +219,11 @@ mod tests {
         assert_eq!(walk(&index, 2), [5, 2, 1]);
         assert_eq!(walk(&index, 3), [6, 5, 3, 2, 1]);
         assert_eq!((index.len(), index.discoverable()), (6, 5));
-        assert!(index.newest(&[9; 32], CredProtect::UserVerificationRequired, None).is_none());
+        assert!(
+            index
+                .newest(&[9; 32], CredProtect::UserVerificationRequired, None)
+                .is_none()
+        );
     }
 
     #[test]
@@ -202,6 +246,13 @@ mod tests {
         for created in 1..=6 {
             index.remove(&source(created, 1, true).id);
         }
-        assert_eq!((index.len(), index.discoverable(), index.oldest_per_rp().count()), (0, 0, 0));
+        assert_eq!(
+            (
+                index.len(),
+                index.discoverable(),
+                index.oldest_per_rp().count()
+            ),
+            (0, 0, 0)
+        );
     }
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use ctap::Status;
 use ctap::client_pin::Permissions;
-use ctap::credential_management::{Request, Response, SubCommand, SubCommandParams, authenticated_message};
+use ctap::credential_management::{
+    Request, Response, SubCommand, SubCommandParams, authenticated_message,
+};
 use ctap::entities::{CredentialDescriptor, PUBLIC_KEY};
 
 use crate::authenticator::{Authenticator, Channel, Continuation, Env, Handled, Step};
@@ -31,7 +33,9 @@ impl Authenticator {
         let command = SubCommand::try_from(request.sub_command)?;
         match command {
             SubCommand::EnumerateRpsGetNextRp => match continuation {
-                Some(Continuation::Management(Remaining::Rps(rest))) => self.next_rp(rest, channel, None),
+                Some(Continuation::Management(Remaining::Rps(rest))) => {
+                    self.next_rp(rest, channel, None)
+                }
                 _ => Err(Status::NOT_ALLOWED),
             },
             SubCommand::EnumerateCredentialsGetNextCredential => match continuation {
@@ -57,10 +61,19 @@ impl Authenticator {
 
     /// The token verifies and has the permission; returns the RP ID that it is bound to.
     fn authorize_management(&mut self, request: &Request) -> Result<Option<String>, Status> {
-        let param = request.pin_uv_auth_param.as_ref().ok_or(Status::PUAT_REQUIRED)?;
+        let param = request
+            .pin_uv_auth_param
+            .as_ref()
+            .ok_or(Status::PUAT_REQUIRED)?;
         let protocol = self.protocol(request.pin_uv_auth_protocol)?;
-        let message = authenticated_message(request.sub_command, request.sub_command_params.as_ref());
-        let token = self.verify_token(protocol, &message, param, Permissions::CREDENTIAL_MANAGEMENT)?;
+        let message =
+            authenticated_message(request.sub_command, request.sub_command_params.as_ref());
+        let token = self.verify_token(
+            protocol,
+            &message,
+            param,
+            Permissions::CREDENTIAL_MANAGEMENT,
+        )?;
         Ok(token.rp_id().map(str::to_owned))
     }
 
@@ -79,12 +92,13 @@ impl Authenticator {
             }
             SubCommand::GetCredsMetadata => Ok(self.get_creds_metadata()),
             SubCommand::EnumerateRpsBegin => self.enumerate_rps_begin(channel),
-            SubCommand::EnumerateCredentialsBegin => self.enumerate_credentials_begin(&params, bound, channel),
+            SubCommand::EnumerateCredentialsBegin => {
+                self.enumerate_credentials_begin(&params, bound, channel)
+            }
             SubCommand::DeleteCredential => self.delete_credential(&params, bound, env),
             SubCommand::UpdateUserInformation => self.update_user_information(params, bound, env),
-            SubCommand::EnumerateRpsGetNextRp | SubCommand::EnumerateCredentialsGetNextCredential => {
-                Err(Status::NOT_ALLOWED)
-            }
+            SubCommand::EnumerateRpsGetNextRp
+            | SubCommand::EnumerateCredentialsGetNextCredential => Err(Status::NOT_ALLOWED),
         }
     }
 
@@ -93,7 +107,9 @@ impl Authenticator {
         let existing = self.state.index().discoverable();
         answer(&Response {
             existing_resident_credentials_count: Some(existing as u64),
-            max_possible_remaining_resident_credentials_count: Some(self.remaining_credentials() as u64),
+            max_possible_remaining_resident_credentials_count: Some(
+                self.remaining_credentials() as u64
+            ),
             ..Response::default()
         })
     }
@@ -111,7 +127,12 @@ impl Authenticator {
     }
 
     /// §6.8.3 enumerateRPsGetNextRP.
-    fn next_rp(&mut self, mut rest: Vec<Arc<CredentialSource>>, channel: Channel, total: Option<u64>) -> Handled {
+    fn next_rp(
+        &mut self,
+        mut rest: Vec<Arc<CredentialSource>>,
+        channel: Channel,
+        total: Option<u64>,
+    ) -> Handled {
         let source = self.pop_stored(&mut rest).ok_or(Status::NOT_ALLOWED)?;
         if !rest.is_empty() {
             self.begin_continuation(channel, Continuation::Management(Remaining::Rps(rest)));
@@ -133,7 +154,13 @@ impl Authenticator {
     ) -> Handled {
         let rp_id_hash = params.rp_id_hash.ok_or(Status::MISSING_PARAMETER)?;
         check_bound(bound, &rp_id_hash)?;
-        let sources: Vec<_> = self.state.index().of_rp(&rp_id_hash).rev().cloned().collect();
+        let sources: Vec<_> = self
+            .state
+            .index()
+            .of_rp(&rp_id_hash)
+            .rev()
+            .cloned()
+            .collect();
         let total = sources.len() as u64;
         if sources.is_empty() {
             return Err(Status::NO_CREDENTIALS);
@@ -151,7 +178,10 @@ impl Authenticator {
         let source = self.pop_stored(&mut rest).ok_or(Status::NOT_ALLOWED)?;
         let public_key = self.signing_key(&source)?.public_key();
         if !rest.is_empty() {
-            self.begin_continuation(channel, Continuation::Management(Remaining::Credentials(rest)));
+            self.begin_continuation(
+                channel,
+                Continuation::Management(Remaining::Credentials(rest)),
+            );
         }
         Ok(answer(&Response {
             user: source.user.clone(),
@@ -195,15 +225,28 @@ impl Authenticator {
         if source.user.as_ref().is_none_or(|old| old.id != user.id) {
             return Err(Status::INVALID_PARAMETER);
         }
-        let updated = CredentialSource { user: Some(user), ..CredentialSource::clone(&source) };
+        let updated = CredentialSource {
+            user: Some(user),
+            ..CredentialSource::clone(&source)
+        };
         self.commit(env, &[Change::PutCredential(Arc::new(updated))])?;
         Ok(Step::Reply(Vec::new()))
     }
 
     /// The stored credential that a subcommand names.
-    fn managed(&self, params: &SubCommandParams, bound: Option<&str>) -> Result<Arc<CredentialSource>, Status> {
-        let descriptor = params.credential_id.as_ref().ok_or(Status::MISSING_PARAMETER)?;
-        let source = self.state.credential(&descriptor.id).filter(|source| source.discoverable);
+    fn managed(
+        &self,
+        params: &SubCommandParams,
+        bound: Option<&str>,
+    ) -> Result<Arc<CredentialSource>, Status> {
+        let descriptor = params
+            .credential_id
+            .as_ref()
+            .ok_or(Status::MISSING_PARAMETER)?;
+        let source = self
+            .state
+            .credential(&descriptor.id)
+            .filter(|source| source.discoverable);
         let source = source.ok_or(Status::NO_CREDENTIALS)?;
         check_bound(bound, &source.rp_id_hash)?;
         Ok(Arc::clone(source))
@@ -213,7 +256,10 @@ impl Authenticator {
 impl Authenticator {
     /// The next of a list that was remembered, as it is stored now: it may have been renamed or
     /// deleted over another channel since.
-    fn pop_stored(&self, sources: &mut Vec<Arc<CredentialSource>>) -> Option<Arc<CredentialSource>> {
+    fn pop_stored(
+        &self,
+        sources: &mut Vec<Arc<CredentialSource>>,
+    ) -> Option<Arc<CredentialSource>> {
         loop {
             let remembered = sources.pop()?;
             if let Some(stored) = self.state.credential(&remembered.id) {
@@ -225,7 +271,9 @@ impl Authenticator {
 
 fn check_bound(bound: Option<&str>, rp_id_hash: &[u8; 32]) -> Result<(), Status> {
     match bound {
-        Some(rp_id) if crate::crypto::sha256(rp_id.as_bytes()) != *rp_id_hash => Err(Status::PIN_AUTH_INVALID),
+        Some(rp_id) if crate::crypto::sha256(rp_id.as_bytes()) != *rp_id_hash => {
+            Err(Status::PIN_AUTH_INVALID)
+        }
         _ => Ok(()),
     }
 }

@@ -8,8 +8,8 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
-    Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair,
+    EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
 };
 use aws_lc_rs::{constant_time, digest, hmac, rsa};
 use rand_core::CryptoRng;
@@ -60,7 +60,11 @@ pub(crate) fn seal(
     out.extend_from_slice(&nonce);
     out.extend_from_slice(plaintext);
     let tag = gcm(key)?
-        .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(associated), &mut out[NONCE..])
+        .seal_in_place_separate_tag(
+            Nonce::assume_unique_for_key(nonce),
+            Aad::from(associated),
+            &mut out[NONCE..],
+        )
         .map_err(|_| CryptoError)?;
     out.extend_from_slice(tag.as_ref());
     Ok(out)
@@ -72,7 +76,11 @@ pub(crate) fn open(key: &[u8; 32], associated: &[u8], sealed: &[u8]) -> Option<Z
     let mut buffer = Zeroizing::new(rest.to_vec());
     let length = gcm(key)
         .ok()?
-        .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(associated), &mut buffer)
+        .open_in_place(
+            Nonce::assume_unique_for_key(*nonce),
+            Aad::from(associated),
+            &mut buffer,
+        )
         .ok()?
         .len();
     buffer.truncate(length);
@@ -80,7 +88,9 @@ pub(crate) fn open(key: &[u8; 32], associated: &[u8], sealed: &[u8]) -> Option<Z
 }
 
 fn gcm(key: &[u8; 32]) -> Result<LessSafeKey, CryptoError> {
-    UnboundKey::new(&AES_256_GCM, key).map(LessSafeKey::new).map_err(|_| CryptoError)
+    UnboundKey::new(&AES_256_GCM, key)
+        .map(LessSafeKey::new)
+        .map_err(|_| CryptoError)
 }
 
 /// A private key as it is stored: the scalar of an EC key, the seed of an Ed25519 key, the PKCS#8
@@ -100,8 +110,12 @@ impl core::fmt::Debug for KeyMaterial {
 }
 
 /// Algorithms that this crate can make keys for.
-pub(crate) const ALGORITHMS: [CoseAlgorithm; 4] =
-    [CoseAlgorithm::ES256, CoseAlgorithm::EDDSA, CoseAlgorithm::ES384, CoseAlgorithm::RS256];
+pub(crate) const ALGORITHMS: [CoseAlgorithm; 4] = [
+    CoseAlgorithm::ES256,
+    CoseAlgorithm::EDDSA,
+    CoseAlgorithm::ES384,
+    CoseAlgorithm::RS256,
+];
 
 /// A private key ready to sign.
 pub(crate) enum SigningKey {
@@ -127,7 +141,10 @@ impl SigningKey {
             CoseAlgorithm::ES384 => 48,
             _ => return Err(CryptoError),
         };
-        let mut material = KeyMaterial { algorithm, bytes: Zeroizing::new(vec![0; length]) };
+        let mut material = KeyMaterial {
+            algorithm,
+            bytes: Zeroizing::new(vec![0; length]),
+        };
         // Nearly every string of bytes is a valid scalar; a broken source must not hang the key.
         for _ in 0..16 {
             rng.fill_bytes(&mut material.bytes);
@@ -146,12 +163,12 @@ impl SigningKey {
                 .map(|pair| Self::Ecdsa(CoseAlgorithm::ES256, pair)),
             CoseAlgorithm::ES384 => ecdsa(&ECDSA_P384_SHA384_ASN1_SIGNING, &PKCS8_P384, bytes, 48)
                 .map(|pair| Self::Ecdsa(CoseAlgorithm::ES384, pair)),
-            CoseAlgorithm::EDDSA => {
-                Ed25519KeyPair::from_seed_unchecked(bytes).map(Self::EdDsa).map_err(|_| CryptoError)
-            }
-            CoseAlgorithm::RS256 => {
-                RsaKeyPair::from_pkcs8(bytes).map(|key| Self::Rsa(Box::new(key))).map_err(|_| CryptoError)
-            }
+            CoseAlgorithm::EDDSA => Ed25519KeyPair::from_seed_unchecked(bytes)
+                .map(Self::EdDsa)
+                .map_err(|_| CryptoError),
+            CoseAlgorithm::RS256 => RsaKeyPair::from_pkcs8(bytes)
+                .map(|key| Self::Rsa(Box::new(key)))
+                .map_err(|_| CryptoError),
             _ => Err(CryptoError),
         }
     }
@@ -163,8 +180,17 @@ impl SigningKey {
                 // SEC 1, uncompressed: 0x04 || x || y.
                 let point = pair.public_key().as_ref().get(1..).unwrap_or_default();
                 let (x, y) = point.split_at(point.len() / 2);
-                let crv = if *alg == CoseAlgorithm::ES384 { curve::P384 } else { curve::P256 };
-                CoseKey::Ec2 { alg: *alg, crv, x: x.to_vec(), y: y.to_vec() }
+                let crv = if *alg == CoseAlgorithm::ES384 {
+                    curve::P384
+                } else {
+                    curve::P256
+                };
+                CoseKey::Ec2 {
+                    alg: *alg,
+                    crv,
+                    x: x.to_vec(),
+                    y: y.to_vec(),
+                }
             }
             Self::EdDsa(pair) => CoseKey::Okp {
                 alg: CoseAlgorithm::EDDSA,
@@ -173,7 +199,11 @@ impl SigningKey {
             },
             Self::Rsa(pair) => {
                 let (n, e) = rsa_public_key(pair.public_key().as_ref()).unwrap_or_default();
-                CoseKey::Rsa { alg: CoseAlgorithm::RS256, n: n.to_vec(), e: e.to_vec() }
+                CoseKey::Rsa {
+                    alg: CoseAlgorithm::RS256,
+                    n: n.to_vec(),
+                    e: e.to_vec(),
+                }
             }
         }
     }
@@ -182,10 +212,14 @@ impl SigningKey {
     pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, CryptoError> {
         let random = SystemRandom::new();
         match self {
-            Self::Ecdsa(_, pair) => {
-                pair.sign(&random, message).map(|s| s.as_ref().to_vec()).map_err(|_| CryptoError)
-            }
-            Self::EdDsa(pair) => pair.try_sign(message).map(|s| s.as_ref().to_vec()).map_err(|_| CryptoError),
+            Self::Ecdsa(_, pair) => pair
+                .sign(&random, message)
+                .map(|s| s.as_ref().to_vec())
+                .map_err(|_| CryptoError),
+            Self::EdDsa(pair) => pair
+                .try_sign(message)
+                .map(|s| s.as_ref().to_vec())
+                .map_err(|_| CryptoError),
             Self::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
                 pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature)
@@ -209,11 +243,19 @@ fn rsa_public_key(der: &[u8]) -> Option<(&[u8], &[u8])> {
         let (&[found, first], rest) = der.split_first_chunk()?;
         let (length, rest) = match first {
             0..=0x7f => (usize::from(first), rest),
-            0x81 => rest.split_first().map(|(n, rest)| (usize::from(*n), rest))?,
-            0x82 => rest.split_first_chunk().map(|(n, rest)| (u16::from_be_bytes(*n).into(), rest))?,
+            0x81 => rest
+                .split_first()
+                .map(|(n, rest)| (usize::from(*n), rest))?,
+            0x82 => rest
+                .split_first_chunk()
+                .map(|(n, rest)| (u16::from_be_bytes(*n).into(), rest))?,
             _ => return None,
         };
-        if found == tag { rest.split_at_checked(length) } else { None }
+        if found == tag {
+            rest.split_at_checked(length)
+        } else {
+            None
+        }
     }
     let unsigned = |integer: &'_ [u8]| integer.iter().position(|byte| *byte != 0).unwrap_or(0);
     let (sequence, _) = element(0x30, der)?;
@@ -224,14 +266,15 @@ fn rsa_public_key(der: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// PKCS#8 around a bare scalar of P-256: the public key is left out, so the library computes it.
 const PKCS8_P256: [u8; 35] = [
-    0x30, 0x41, 0x02, 0x01, 0x00, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08,
-    0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x04, 0x27, 0x30, 0x25, 0x02, 0x01, 0x01, 0x04, 0x20,
+    0x30, 0x41, 0x02, 0x01, 0x00, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01,
+    0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x04, 0x27, 0x30, 0x25, 0x02, 0x01,
+    0x01, 0x04, 0x20,
 ];
 
 /// The same for P-384.
 const PKCS8_P384: [u8; 32] = [
-    0x30, 0x4e, 0x02, 0x01, 0x00, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05,
-    0x2b, 0x81, 0x04, 0x00, 0x22, 0x04, 0x37, 0x30, 0x35, 0x02, 0x01, 0x01, 0x04, 0x30,
+    0x30, 0x4e, 0x02, 0x01, 0x00, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01,
+    0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22, 0x04, 0x37, 0x30, 0x35, 0x02, 0x01, 0x01, 0x04, 0x30,
 ];
 
 fn ecdsa(
@@ -253,8 +296,8 @@ fn ecdsa(
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
     use aws_lc_rs::signature::{
-        ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ED25519, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey,
-        VerificationAlgorithm,
+        ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ED25519, RSA_PKCS1_2048_8192_SHA256,
+        UnparsedPublicKey, VerificationAlgorithm,
     };
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
@@ -267,13 +310,20 @@ mod tests {
 
     fn verifies(key: &CoseKey, message: &[u8], signature: &[u8]) -> bool {
         let check = |algorithm: &'static dyn VerificationAlgorithm, public: Vec<u8>| {
-            UnparsedPublicKey::new(algorithm, public).verify(message, signature).is_ok()
+            UnparsedPublicKey::new(algorithm, public)
+                .verify(message, signature)
+                .is_ok()
         };
         match key {
-            CoseKey::Ec2 { crv: curve::P256, x, y, .. } => {
-                check(&ECDSA_P256_SHA256_ASN1, [&[4], &x[..], &y[..]].concat())
+            CoseKey::Ec2 {
+                crv: curve::P256,
+                x,
+                y,
+                ..
+            } => check(&ECDSA_P256_SHA256_ASN1, [&[4], &x[..], &y[..]].concat()),
+            CoseKey::Ec2 { x, y, .. } => {
+                check(&ECDSA_P384_SHA384_ASN1, [&[4], &x[..], &y[..]].concat())
             }
-            CoseKey::Ec2 { x, y, .. } => check(&ECDSA_P384_SHA384_ASN1, [&[4], &x[..], &y[..]].concat()),
             CoseKey::Okp { x, .. } => check(&ED25519, x.clone()),
             CoseKey::Rsa { n, e, .. } => aws_lc_rs::signature::RsaPublicKeyComponents { n, e }
                 .verify(&RSA_PKCS1_2048_8192_SHA256, message, signature)
@@ -289,17 +339,30 @@ mod tests {
             let public = key.public_key();
             assert_eq!(public.algorithm(), algorithm);
             assert_eq!(CoseKey::parse(&public.encode()).unwrap(), public);
-            assert!(verifies(&public, b"message", &key.sign(b"message").unwrap()), "{algorithm}");
+            assert!(
+                verifies(&public, b"message", &key.sign(b"message").unwrap()),
+                "{algorithm}"
+            );
             let loaded = SigningKey::load(&material).unwrap();
             assert_eq!(loaded.public_key(), public);
-            assert!(verifies(&public, b"other", &loaded.sign(b"other").unwrap()), "{algorithm}");
-            assert!(!verifies(&public, b"message", &loaded.sign(b"other").unwrap()), "{algorithm}");
+            assert!(
+                verifies(&public, b"other", &loaded.sign(b"other").unwrap()),
+                "{algorithm}"
+            );
+            assert!(
+                !verifies(&public, b"message", &loaded.sign(b"other").unwrap()),
+                "{algorithm}"
+            );
         }
     }
 
     #[test]
     fn keys_repeat_from_the_seed() {
-        for algorithm in [CoseAlgorithm::ES256, CoseAlgorithm::EDDSA, CoseAlgorithm::ES384] {
+        for algorithm in [
+            CoseAlgorithm::ES256,
+            CoseAlgorithm::EDDSA,
+            CoseAlgorithm::ES384,
+        ] {
             let make = || SigningKey::generate(algorithm, &mut rng()).unwrap().0;
             assert_eq!(make(), make());
         }
@@ -307,10 +370,16 @@ mod tests {
 
     #[test]
     fn an_unknown_algorithm_or_a_wrong_length_is_an_error() {
-        assert_eq!(SigningKey::generate(CoseAlgorithm::ES512, &mut rng()).unwrap_err(), CryptoError);
+        assert_eq!(
+            SigningKey::generate(CoseAlgorithm::ES512, &mut rng()).unwrap_err(),
+            CryptoError
+        );
         for algorithm in ALGORITHMS {
             for length in [0, 31, 33, 47] {
-                let material = KeyMaterial { algorithm, bytes: Zeroizing::new(vec![1; length]) };
+                let material = KeyMaterial {
+                    algorithm,
+                    bytes: Zeroizing::new(vec![1; length]),
+                };
                 assert!(SigningKey::load(&material).is_err(), "{algorithm} {length}");
             }
         }
@@ -334,6 +403,9 @@ mod tests {
     #[test]
     fn secrets_are_not_shown() {
         let (material, key) = SigningKey::generate(CoseAlgorithm::ES256, &mut rng()).unwrap();
-        assert_eq!(format!("{material:?} {key:?}"), "KeyMaterial(ES256 (-7), ..) SigningKey(..)");
+        assert_eq!(
+            format!("{material:?} {key:?}"),
+            "KeyMaterial(ES256 (-7), ..) SigningKey(..)"
+        );
     }
 }

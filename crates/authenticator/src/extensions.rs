@@ -24,8 +24,13 @@ pub(crate) struct Wanted {
 
 impl Authenticator {
     /// Reads the inputs of makeCredential; those of extensions that the key lacks are passed over.
-    pub(crate) fn wanted_extensions(&self, input: Option<ExtensionsInput>) -> Result<Wanted, Status> {
-        let Some(input) = input else { return Ok(Wanted::default()) };
+    pub(crate) fn wanted_extensions(
+        &self,
+        input: Option<ExtensionsInput>,
+    ) -> Result<Wanted, Status> {
+        let Some(input) = input else {
+            return Ok(Wanted::default());
+        };
         let has = |extension| self.profile.has(extension);
         let cred_protect = match input.cred_protect.filter(|_| has(Extension::CredProtect)) {
             // §12.1: one of three levels.
@@ -41,9 +46,16 @@ impl Authenticator {
     }
 
     /// The blob to store with a credential, if the key takes it: only with discoverable ones.
-    pub(crate) fn accepted_blob<'a>(&self, wanted: &'a Wanted, discoverable: bool) -> Option<&'a SecretBytes> {
+    pub(crate) fn accepted_blob<'a>(
+        &self,
+        wanted: &'a Wanted,
+        discoverable: bool,
+    ) -> Option<&'a SecretBytes> {
         let longest = self.profile.credentials.max_cred_blob_length;
-        wanted.cred_blob.as_ref().filter(|blob| discoverable && blob.len() <= longest)
+        wanted
+            .cred_blob
+            .as_ref()
+            .filter(|blob| discoverable && blob.len() <= longest)
     }
 
     /// The extension outputs in the authenticator data of a new credential; `None` if there are none.
@@ -53,10 +65,18 @@ impl Authenticator {
         rp_id: &str,
         discoverable: bool,
     ) -> Option<Vec<u8>> {
-        let blob = wanted.cred_blob.as_ref().map(|_| self.accepted_blob(wanted, discoverable).is_some());
+        let blob = wanted
+            .cred_blob
+            .as_ref()
+            .map(|_| self.accepted_blob(wanted, discoverable).is_some());
         // §12.5: only relying parties on the list may know.
         let told = wanted.min_pin_length
-            && self.state.config().min_pin_length_rp_ids.iter().any(|allowed| allowed == rp_id);
+            && self
+                .state
+                .config()
+                .min_pin_length_rp_ids
+                .iter()
+                .any(|allowed| allowed == rp_id);
         let output = ExtensionsOutput {
             cred_blob: blob,
             cred_protect: wanted.cred_protect.map(CredProtect::number),

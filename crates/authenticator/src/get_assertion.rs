@@ -63,13 +63,20 @@ impl Common {
 
 impl Prepared {
     fn purpose(&self) -> Purpose {
-        Purpose::GetAssertion { rp_id: self.request.rp_id.clone() }
+        Purpose::GetAssertion {
+            rp_id: self.request.rp_id.clone(),
+        }
     }
 }
 
 impl Authenticator {
     /// Handles authenticatorGetAssertion, up to where a person is needed.
-    pub(crate) fn get_assertion(&mut self, parameters: &[u8], channel: Channel, env: &mut Env<'_>) -> Handled {
+    pub(crate) fn get_assertion(
+        &mut self,
+        parameters: &[u8],
+        channel: Channel,
+        env: &mut Env<'_>,
+    ) -> Handled {
         let request = Request::decode(parameters)?;
         let options = request.options.clone().unwrap_or_default();
         let up = options.up.unwrap_or(true);
@@ -103,13 +110,21 @@ impl Authenticator {
             salts: None,
             wants_blob: false,
         };
-        let mut prepared = Prepared { request, up, common };
+        let mut prepared = Prepared {
+            request,
+            up,
+            common,
+        };
         self.read_extensions(&mut prepared, env)?;
         // Step 6.
         match decision {
             Decision::VerifyParam => {
-                prepared.common.verified = Some(self.verify_get_assertion_param(&prepared.request)?);
-                prepared.common.present = self.token.as_ref().and_then(|t| t.get_user_present_flag_value());
+                prepared.common.verified =
+                    Some(self.verify_get_assertion_param(&prepared.request)?);
+                prepared.common.present = self
+                    .token
+                    .as_ref()
+                    .and_then(|t| t.get_user_present_flag_value());
             }
             Decision::PerformBuiltInUv => {
                 let purpose = prepared.purpose();
@@ -127,7 +142,11 @@ impl Authenticator {
             prepared.common.present = None;
         } else if prepared.common.present.is_none() {
             let purpose = prepared.purpose();
-            return self.wait_for_touch(Pending::GetAssertion(Box::new(prepared)), purpose, env.now);
+            return self.wait_for_touch(
+                Pending::GetAssertion(Box::new(prepared)),
+                purpose,
+                env.now,
+            );
         }
         self.finish_get_assertion(prepared, channel, env)
     }
@@ -169,11 +188,20 @@ impl Authenticator {
     }
 
     /// Step 10, the part that can fail: before anything is asked of a person.
-    fn read_extensions(&mut self, prepared: &mut Prepared, env: &mut Env<'_>) -> Result<(), Status> {
-        let Some(input) = prepared.request.extensions.take() else { return Ok(()) };
+    fn read_extensions(
+        &mut self,
+        prepared: &mut Prepared,
+        env: &mut Env<'_>,
+    ) -> Result<(), Status> {
+        let Some(input) = prepared.request.extensions.take() else {
+            return Ok(());
+        };
         prepared.common.wants_blob =
             self.profile.has(Extension::CredBlob) && input.cred_blob == Some(true);
-        if let Some(BoolOr::Other(salts)) = input.hmac_secret.filter(|_| self.profile.has(Extension::HmacSecret)) {
+        if let Some(BoolOr::Other(salts)) = input
+            .hmac_secret
+            .filter(|_| self.profile.has(Extension::HmacSecret))
+        {
             // §12.7: the secret needs a touch.
             if !prepared.up {
                 return Err(Status::UNSUPPORTED_OPTION);
@@ -196,18 +224,36 @@ impl Authenticator {
     }
 
     /// Step 7.2 and 12: the newest discoverable credential, or the newest one that is older.
-    fn newest(&self, common: &Common, before: Option<&CredentialSource>) -> Option<Arc<CredentialSource>> {
-        self.state.index().newest(&common.rp_id_hash, common.most_protected(false), before).cloned()
+    fn newest(
+        &self,
+        common: &Common,
+        before: Option<&CredentialSource>,
+    ) -> Option<Arc<CredentialSource>> {
+        self.state
+            .index()
+            .newest(&common.rp_id_hash, common.most_protected(false), before)
+            .cloned()
     }
 
     /// Steps 7 to 13, with the evidence.
-    fn finish_get_assertion(&mut self, prepared: Prepared, channel: Channel, env: &mut Env<'_>) -> Handled {
-        let source = self.first_applicable(&prepared).ok_or(Status::NO_CREDENTIALS)?;
+    fn finish_get_assertion(
+        &mut self,
+        prepared: Prepared,
+        channel: Channel,
+        env: &mut Env<'_>,
+    ) -> Handled {
+        let source = self
+            .first_applicable(&prepared)
+            .ok_or(Status::NO_CREDENTIALS)?;
         let common = &prepared.common;
         // Steps 11 and 12: the newest now, the others when they are asked for.
         let count = match allow_list(&prepared.request) {
             Some(_) => 1,
-            None => self.state.index().count_up_to(&common.rp_id_hash, common.most_protected(false)) as u64,
+            None => self
+                .state
+                .index()
+                .count_up_to(&common.rp_id_hash, common.most_protected(false))
+                as u64,
         };
         let response = self.assertion(&source, common, (count > 1).then_some(count), env)?;
         // Step 9.4.
@@ -216,7 +262,12 @@ impl Authenticator {
         }
         if count > 1 {
             let deadline = env.now + NEXT_ASSERTION_TIME_LIMIT;
-            let remaining = Remaining { common: prepared.common, last: source, left: count - 1, deadline };
+            let remaining = Remaining {
+                common: prepared.common,
+                last: source,
+                left: count - 1,
+                deadline,
+            };
             self.begin_continuation(channel, Continuation::Assertions(Box::new(remaining)));
         }
         Ok(Step::Reply(response))
@@ -236,7 +287,9 @@ impl Authenticator {
         if env.now > remaining.deadline {
             return Err(Status::NOT_ALLOWED);
         }
-        let source = self.newest(&remaining.common, Some(&remaining.last)).ok_or(Status::NOT_ALLOWED)?;
+        let source = self
+            .newest(&remaining.common, Some(&remaining.last))
+            .ok_or(Status::NOT_ALLOWED)?;
         let response = self.assertion(&source, &remaining.common, None, env)?;
         remaining.last = source;
         remaining.left -= 1;
@@ -301,15 +354,24 @@ impl Authenticator {
         };
         // §12.2: an empty blob if there is none.
         let none = || SecretBytes::from(Vec::new());
-        let cred_blob = common.wants_blob.then(|| source.cred_blob.clone().unwrap_or_else(none));
-        let output = ExtensionsOutput { cred_blob, hmac_secret, ..ExtensionsOutput::default() };
+        let cred_blob = common
+            .wants_blob
+            .then(|| source.cred_blob.clone().unwrap_or_else(none));
+        let output = ExtensionsOutput {
+            cred_blob,
+            hmac_secret,
+            ..ExtensionsOutput::default()
+        };
         Ok((output != ExtensionsOutput::default()).then(|| output.encode()))
     }
 }
 
 /// An empty list counts as absent.
 fn allow_list(request: &Request) -> Option<&[CredentialDescriptor]> {
-    request.allow_list.as_deref().filter(|list| !list.is_empty())
+    request
+        .allow_list
+        .as_deref()
+        .filter(|list| !list.is_empty())
 }
 
 /// The account of a discoverable credential: its ID always, its names only to a verified user.
@@ -318,6 +380,10 @@ fn user(source: &CredentialSource, verified: Option<UserVerified>) -> Option<Use
     Some(if verified.is_some() {
         user.clone()
     } else {
-        UserEntity { id: user.id.clone(), name: None, display_name: None }
+        UserEntity {
+            id: user.id.clone(),
+            name: None,
+            display_name: None,
+        }
     })
 }

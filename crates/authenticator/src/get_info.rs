@@ -73,12 +73,24 @@ impl Authenticator {
                 .filter(|version| *version != Version::U2fV2 || u2f)
                 .map(|version| version.name().to_owned())
                 .collect(),
-            extensions: (!profile.extensions.is_empty())
-                .then(|| profile.extensions.iter().map(|extension| extension.name().to_owned()).collect()),
+            extensions: (!profile.extensions.is_empty()).then(|| {
+                profile
+                    .extensions
+                    .iter()
+                    .map(|extension| extension.name().to_owned())
+                    .collect()
+            }),
             options: Some(self.options()),
             max_msg_size: Some(profile.max_msg_size as u64),
-            pin_uv_auth_protocols: verifies
-                .then(|| profile.pin.protocols.iter().copied().map(u64::from).collect()),
+            pin_uv_auth_protocols: verifies.then(|| {
+                profile
+                    .pin
+                    .protocols
+                    .iter()
+                    .copied()
+                    .map(u64::from)
+                    .collect()
+            }),
             ..empty(profile.aaguid.0)
         }
     }
@@ -92,7 +104,10 @@ impl Authenticator {
             credentials
                 .algorithms
                 .iter()
-                .map(|alg| CredentialParameters { alg: *alg, type_: PUBLIC_KEY.to_owned() })
+                .map(|alg| CredentialParameters {
+                    alg: *alg,
+                    type_: PUBLIC_KEY.to_owned(),
+                })
                 .collect(),
         );
     }
@@ -131,14 +146,20 @@ impl Authenticator {
             info.max_pin_length = Some(MAX_PIN_BYTES as u64);
         }
         if profile.options.authnr_cfg {
-            let supported = SUB_COMMANDS.into_iter().filter(|command| self.supports_config(*command));
-            info.authenticator_config_commands = Some(supported.map(|command| command.code()).collect());
+            let supported = SUB_COMMANDS
+                .into_iter()
+                .filter(|command| self.supports_config(*command));
+            info.authenticator_config_commands =
+                Some(supported.map(|command| command.code()).collect());
         }
     }
 
     /// How many more credentials fit.
     pub(crate) fn remaining_credentials(&self) -> usize {
-        self.profile.credentials.max_stored.saturating_sub(self.state.stored_count())
+        self.profile
+            .credentials
+            .max_stored
+            .saturating_sub(self.state.stored_count())
     }
 
     fn options(&self) -> Options {
@@ -162,7 +183,9 @@ impl Authenticator {
             set_min_pin_length: has.set_min_pin_length.then_some(true),
             // While alwaysUv is on, makeCredUvNotRqd must be false (§6.11.2).
             make_cred_uv_not_rqd: has.make_cred_uv_not_rqd.then_some(always_uv != Some(true)),
-            no_mc_ga_permissions_with_client_pin: has.no_mc_ga_permissions_with_client_pin.then_some(true),
+            no_mc_ga_permissions_with_client_pin: has
+                .no_mc_ga_permissions_with_client_pin
+                .then_some(true),
             ..Options::default()
         }
     }

@@ -10,6 +10,7 @@
 
 mod attestation;
 mod authenticator;
+mod built_in_uv;
 mod certificate;
 mod client_pin;
 mod config;
@@ -21,9 +22,11 @@ mod extensions;
 mod get_assertion;
 mod get_info;
 mod make_credential;
+mod options;
 mod pin;
 pub mod presence;
 pub mod profile;
+mod records;
 mod reset;
 mod state;
 mod store;
@@ -37,5 +40,6 @@ pub use credential::{CredProtect, CredentialSource};
 pub use crypto::KeyMaterial;
 pub use presence::{FingerMatch, Interaction, Purpose, UserEvent, UserPresent, UserVerified};
 pub use profile::{Profile, ProfileError};
-pub use state::{Change, Config, MAX_PIN_RETRIES, MAX_UV_RETRIES, RecordError, Secrets, State, StoredPin, Write};
+pub use records::{RecordError, Write};
+pub use state::{Change, Config, MAX_PIN_RETRIES, MAX_UV_RETRIES, Secrets, State, StoredPin};
 pub use store::{Fault, MemoryStore, Store, StoreError};

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use ctap::Status;
 use ctap::client_pin::Permissions;
 use ctap::entities::{CredentialDescriptor, PUBLIC_KEY};
 use ctap::make_credential::{Request, Response};
-use ctap::Status;
 use rand_core::CryptoRng;
 use webauthn::authenticator_data::{self, AttestedCredentialData};
 use webauthn::cose::CoseAlgorithm;
@@ -42,7 +42,10 @@ impl Prepared {
     }
 
     fn purpose(&self) -> Purpose {
-        Purpose::MakeCredential { rp_id: self.request.rp.id.clone(), user_name: self.request.user.name.clone() }
+        Purpose::MakeCredential {
+            rp_id: self.request.rp.id.clone(),
+            user_name: self.request.user.name.clone(),
+        }
     }
 }
 
@@ -101,7 +104,10 @@ impl Authenticator {
         match decision {
             Decision::VerifyParam => {
                 prepared.verified = Some(self.verify_make_credential_param(&prepared.request)?);
-                prepared.present = self.token.as_ref().and_then(|t| t.get_user_present_flag_value());
+                prepared.present = self
+                    .token
+                    .as_ref()
+                    .and_then(|t| t.get_user_present_flag_value());
             }
             Decision::PerformBuiltInUv => {
                 let purpose = prepared.purpose();
@@ -142,13 +148,19 @@ impl Authenticator {
         let excluded = prepared.request.exclude_list.take().unwrap_or_default();
         prepared.excluded = excluded.iter().any(|descriptor| {
             // Step 12.2: what needs verification is not told about without.
-            self.find_credential(descriptor, &prepared.rp_id_hash).is_some_and(|source| {
-                prepared.verified.is_some() || source.cred_protect != CredProtect::UserVerificationRequired
-            })
+            self.find_credential(descriptor, &prepared.rp_id_hash)
+                .is_some_and(|source| {
+                    prepared.verified.is_some()
+                        || source.cred_protect != CredProtect::UserVerificationRequired
+                })
         });
         if prepared.present.is_none() {
             let purpose = prepared.purpose();
-            return self.wait_for_touch(Pending::MakeCredential(Box::new(prepared)), purpose, env.now);
+            return self.wait_for_touch(
+                Pending::MakeCredential(Box::new(prepared)),
+                purpose,
+                env.now,
+            );
         }
         self.finish_make_credential(&prepared, env)
     }
@@ -161,8 +173,8 @@ impl Authenticator {
         // Step 14.4: what the token stood for is used up.
         self.use_up_token();
         // Step 16.
-        let (material, key) =
-            SigningKey::generate(prepared.algorithm, env.rng).map_err(|CryptoError| Status::OTHER)?;
+        let (material, key) = SigningKey::generate(prepared.algorithm, env.rng)
+            .map_err(|CryptoError| Status::OTHER)?;
         let public_key = key.public_key().encode();
         // Steps 17 and 18.
         let id = self.keep_credential(prepared, material, env)?;
@@ -184,7 +196,12 @@ impl Authenticator {
         let length = signed.len();
         signed.extend_from_slice(&prepared.request.client_data_hash);
         let none = self.wants_none(prepared.request.attestation_formats_preference.as_deref());
-        let attestation = self.attest(none, prepared.enterprise, (prepared.algorithm, &key), &signed)?;
+        let attestation = self.attest(
+            none,
+            prepared.enterprise,
+            (prepared.algorithm, &key),
+            &signed,
+        )?;
         signed.truncate(length);
         self.keep_loaded(id, Arc::new(key));
         let response = Response {
@@ -209,12 +226,24 @@ impl Authenticator {
         let hmac_secret = prepared.extensions.hmac_secret == Some(true);
         if !prepared.rk && credential::fits_into_id(prepared.algorithm) {
             let secrets = self.state.secrets();
-            return credential::seal(secrets, &prepared.rp_id_hash, &key, cred_protect, hmac_secret, env.rng)
-                .map_err(|CryptoError| Status::OTHER);
+            return credential::seal(
+                secrets,
+                &prepared.rp_id_hash,
+                &key,
+                cred_protect,
+                hmac_secret,
+                env.rng,
+            )
+            .map_err(|CryptoError| Status::OTHER);
         }
         // Step 17.2: one discoverable credential per account and relying party.
-        let of_user = self.state.index().of_user(&prepared.rp_id_hash, &prepared.request.user.id);
-        let replaced = of_user.filter(|_| prepared.rk).map(|source| source.id.clone());
+        let of_user = self
+            .state
+            .index()
+            .of_user(&prepared.rp_id_hash, &prepared.request.user.id);
+        let replaced = of_user
+            .filter(|_| prepared.rk)
+            .map(|source| source.id.clone());
         if replaced.is_none() && self.remaining_credentials() == 0 {
             return Err(Status::KEY_STORE_FULL);
         }
@@ -227,7 +256,9 @@ impl Authenticator {
             discoverable: prepared.rk,
             cred_protect,
             hmac_secret,
-            cred_blob: self.accepted_blob(&prepared.extensions, prepared.rk).cloned(),
+            cred_blob: self
+                .accepted_blob(&prepared.extensions, prepared.rk)
+                .cloned(),
             created: self.state.next_created(),
         };
         let id = source.id.clone();
@@ -254,7 +285,9 @@ impl Authenticator {
     /// Step 9. No profile has a list of relying parties for vendor-facilitated attestation (1), so
     /// only the platform-managed kind (2) yields an enterprise attestation.
     fn check_enterprise(&self, wanted: Option<u64>) -> Result<bool, Status> {
-        let Some(wanted) = wanted else { return Ok(false) };
+        let Some(wanted) = wanted else {
+            return Ok(false);
+        };
         if !(self.profile.options.ep && self.state.config().enterprise_attestation) {
             return Err(Status::INVALID_PARAMETER);
         }
@@ -291,7 +324,9 @@ impl Authenticator {
         if token.rp_id().is_some_and(|bound| bound != rp_id) {
             return Err(Status::PIN_AUTH_INVALID);
         }
-        let verified = token.get_user_verified_flag_value().ok_or(Status::PIN_AUTH_INVALID)?;
+        let verified = token
+            .get_user_verified_flag_value()
+            .ok_or(Status::PIN_AUTH_INVALID)?;
         token.associate_rp_id(rp_id);
         Ok(verified)
     }
@@ -334,8 +369,16 @@ impl Authenticator {
     /// A list longer than getInfo's maxCredentialCountInList is refused, if the key announces that.
     pub(crate) fn check_list(&self, list: Option<&[CredentialDescriptor]>) -> Result<(), Status> {
         let announced = self.profile.members >= Members::V21Pre;
-        let longest = if announced { self.profile.credentials.max_count_in_list } else { usize::MAX };
-        if list.is_some_and(|list| list.len() > longest) { Err(Status::LIMIT_EXCEEDED) } else { Ok(()) }
+        let longest = if announced {
+            self.profile.credentials.max_count_in_list
+        } else {
+            usize::MAX
+        };
+        if list.is_some_and(|list| list.len() > longest) {
+            Err(Status::LIMIT_EXCEEDED)
+        } else {
+            Ok(())
+        }
     }
 
     /// The credential of this key and this relying party with this ID, stored or sealed.

@@ -51,7 +51,9 @@ impl Authenticator {
 
         let given = secret.decrypt(pin_hash_enc);
         let stored = self.state.pin().ok_or(Status::PIN_NOT_SET)?;
-        let verified = given.ok().and_then(|given| presence::compare_pin_hash(&stored.hash, &given));
+        let verified = given
+            .ok()
+            .and_then(|given| presence::compare_pin_hash(&stored.hash, &given));
         let Some(verified) = verified else {
             self.regenerate(secret.protocol());
             self.mismatches += 1;
@@ -65,24 +67,39 @@ impl Authenticator {
         };
         self.mismatches = 0;
         // §6.5.2: the right PIN gives back the tries of both kinds.
-        let full = [Change::SetPinRetries(MAX_PIN_RETRIES), Change::SetUvRetries(MAX_UV_RETRIES)];
+        let full = [
+            Change::SetPinRetries(MAX_PIN_RETRIES),
+            Change::SetUvRetries(MAX_UV_RETRIES),
+        ];
         self.commit(env, &full)?;
         Ok(verified)
     }
 
     /// Decrypts a new PIN and checks it against the policy (§6.5.5.5 steps 6 to 10).
-    pub(crate) fn new_pin(&self, secret: &SharedSecret, new_pin_enc: &[u8]) -> Result<StoredPin, Status> {
-        let padded = secret.decrypt(new_pin_enc).map_err(|_| Status::PIN_AUTH_INVALID)?;
+    pub(crate) fn new_pin(
+        &self,
+        secret: &SharedSecret,
+        new_pin_enc: &[u8],
+    ) -> Result<StoredPin, Status> {
+        let padded = secret
+            .decrypt(new_pin_enc)
+            .map_err(|_| Status::PIN_AUTH_INVALID)?;
         if padded.len() != PADDED_PIN_LENGTH {
             return Err(Status::INVALID_PARAMETER);
         }
-        let length = padded.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let length = padded
+            .iter()
+            .rposition(|byte| *byte != 0)
+            .map_or(0, |last| last + 1);
         let pin = &padded[..length];
         let code_points = code_points(pin);
         if length > MAX_PIN_BYTES || code_points < self.min_pin_length() {
             return Err(Status::PIN_POLICY_VIOLATION);
         }
-        Ok(StoredPin { hash: pin_hash(pin), code_points })
+        Ok(StoredPin {
+            hash: pin_hash(pin),
+            code_points,
+        })
     }
 }
 
@@ -98,7 +115,13 @@ mod tests {
 
     #[test]
     fn length_is_in_code_points() {
-        for (pin, length) in [("", 0), ("1234", 4), ("äöü", 3), ("😌😌", 2), ("e\u{301}", 2)] {
+        for (pin, length) in [
+            ("", 0),
+            ("1234", 4),
+            ("äöü", 3),
+            ("😌😌", 2),
+            ("e\u{301}", 2),
+        ] {
             assert_eq!(code_points(pin.as_bytes()), length, "{pin}");
         }
     }

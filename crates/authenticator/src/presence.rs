@@ -20,7 +20,9 @@ pub struct UserVerified(());
 
 /// The UP and UV flags, from evidence.
 pub fn flags(present: Option<UserPresent>, verified: Option<UserVerified>) -> Flags {
-    Flags::default().with(Flags::UP, present.is_some()).with(Flags::UV, verified.is_some())
+    Flags::default()
+        .with(Flags::UP, present.is_some())
+        .with(Flags::UV, verified.is_some())
 }
 
 /// What the person does, or what ends the wait.

@@ -5,14 +5,13 @@
 //! which versions it expects (`claims`); if a feature is missing for one, loading fails and says
 //! which.
 
+mod rules;
+
 use core::time::Duration;
 
 use serde::Deserialize;
 use webauthn::authenticator_data::Aaguid;
 use webauthn::cose::CoseAlgorithm;
-
-use crate::credential::MAX_ID_LENGTH;
-use crate::crypto;
 
 /// The profiles in this program: ID and text.
 pub fn shipped() -> &'static [(&'static str, &'static str)] {
@@ -35,7 +34,10 @@ pub fn shipped() -> &'static [(&'static str, &'static str)] {
 
 /// The shipped profile with this ID.
 pub fn find(id: &str) -> Option<Result<Profile, ProfileError>> {
-    shipped().iter().find(|(known, _)| *known == id).map(|(_, text)| Profile::from_toml(text))
+    shipped()
+        .iter()
+        .find(|(known, _)| *known == id)
+        .map(|(_, text)| Profile::from_toml(text))
 }
 
 /// Why a profile cannot be used.
@@ -86,7 +88,13 @@ pub enum Version {
 
 impl Version {
     /// All versions, oldest first.
-    pub const ALL: [Self; 5] = [Self::U2fV2, Self::Fido20, Self::Fido21Pre, Self::Fido21, Self::Fido23];
+    pub const ALL: [Self; 5] = [
+        Self::U2fV2,
+        Self::Fido20,
+        Self::Fido21Pre,
+        Self::Fido21,
+        Self::Fido23,
+    ];
 
     /// The string on the wire.
     pub fn name(self) -> &'static str {
@@ -233,7 +241,12 @@ pub struct Pin {
 
 impl Default for Pin {
     fn default() -> Self {
-        Self { protocols: vec![1], min_length: 4, max_rp_ids: 4, retries_without_pin: false }
+        Self {
+            protocols: vec![1],
+            min_length: 4,
+            max_rp_ids: 4,
+            retries_without_pin: false,
+        }
     }
 }
 
@@ -253,7 +266,12 @@ pub struct BuiltInUv {
 
 impl Default for BuiltInUv {
     fn default() -> Self {
-        Self { max_internal_retries: 3, preferred_platform_uv_attempts: 3, uv_modality: 2, enrolled: false }
+        Self {
+            max_internal_retries: 3,
+            preferred_platform_uv_attempts: 3,
+            uv_modality: 2,
+            enrolled: false,
+        }
     }
 }
 
@@ -357,9 +375,13 @@ impl Profile {
     /// # Errors
     /// [`ProfileError`]
     pub fn from_toml(text: &str) -> Result<Self, ProfileError> {
-        let profile: Self = toml::from_str(text).map_err(|error| ProfileError::Toml(error.to_string()))?;
+        let profile: Self =
+            toml::from_str(text).map_err(|error| ProfileError::Toml(error.to_string()))?;
         if let Some(why) = profile.impossible() {
-            return Err(ProfileError::Impossible { profile: profile.id, why });
+            return Err(ProfileError::Impossible {
+                profile: profile.id,
+                why,
+            });
         }
         for version in &profile.claims {
             if let Some(missing) = profile.missing_for(*version) {
@@ -380,7 +402,9 @@ impl Profile {
 
     /// The versions that the features amount to, oldest first.
     pub fn versions(&self) -> impl Iterator<Item = Version> + '_ {
-        Version::ALL.into_iter().filter(|version| self.missing_for(*version).is_none())
+        Version::ALL
+            .into_iter()
+            .filter(|version| self.missing_for(*version).is_none())
     }
 
     /// Whether tokens have permissions, timers and one use (2.1), or are the plain pinToken of 2.0.
@@ -392,104 +416,6 @@ impl Profile {
     pub fn touch_timeout(&self) -> Duration {
         Duration::from_millis(self.touch_timeout_ms.into())
     }
-
-    /// The feature that is missing for a version (§9), if one is.
-    pub fn missing_for(&self, version: Version) -> Option<&'static str> {
-        match version {
-            Version::U2fV2 => (!self.ctap1).then_some("ctap1"),
-            Version::Fido20 => (!self.ctap2).then_some("ctap2"),
-            Version::Fido21Pre => self.missing_for_2_1_pre(),
-            Version::Fido21 => self.missing_for_2_1(),
-            Version::Fido23 => self
-                .missing_for_2_1()
-                .or((self.members < Members::V23).then_some("the getInfo members of 2.3 (members = \"2.3\")")),
-        }
-    }
-
-    fn missing_for_2_1_pre(&self) -> Option<&'static str> {
-        first_missing(&[
-            (self.ctap2, "ctap2"),
-            (self.members >= Members::V21Pre, "the getInfo members of 2.1-PRE (members = \"2.1-pre\")"),
-            (self.options.credential_mgmt_preview, "the option credentialMgmtPreview"),
-            (self.has(Extension::CredProtect), "the extension credProtect"),
-        ])
-    }
-
-    fn missing_for_2_1(&self) -> Option<&'static str> {
-        let options = &self.options;
-        let verifies = options.client_pin || options.uv;
-        first_missing(&[
-            (self.ctap2, "ctap2"),
-            (self.members >= Members::V21, "the getInfo members of 2.1 (members = \"2.1\")"),
-            (self.has(Extension::HmacSecret), "the extension hmac-secret"),
-            (!options.rk || verifies, "clientPin or uv (it has rk)"),
-            (!options.rk || options.cred_mgmt, "the option credMgmt (it has rk)"),
-            (!verifies || self.has(Extension::CredProtect), "the extension credProtect"),
-            (!verifies || options.pin_uv_auth_token, "the option pinUvAuthToken"),
-            (!verifies || self.pin.protocols.contains(&2), "PIN/UV auth protocol two"),
-            (
-                !options.set_min_pin_length || self.has(Extension::MinPinLength),
-                "the extension minPinLength (it has setMinPINLength)",
-            ),
-        ])
-    }
-
-    /// What does not fit together, or is beyond this key.
-    fn impossible(&self) -> Option<String> {
-        let options = &self.options;
-        let verifies = options.client_pin || options.uv;
-        let config = options.set_min_pin_length || options.ep || options.uv_acfg;
-        let credentials = &self.credentials;
-        let rules = [
-            (self.ctap1 || self.ctap2, "it speaks neither CTAP1 nor CTAP2"),
-            (!options.pin_uv_auth_token || verifies, "pinUvAuthToken needs clientPin or uv"),
-            (!options.cred_mgmt || options.pin_uv_auth_token, "credMgmt needs pinUvAuthToken"),
-            (!options.credential_mgmt_preview || options.client_pin, "credentialMgmtPreview needs clientPin"),
-            (!options.cred_mgmt || options.rk, "credMgmt needs rk"),
-            (!config || options.authnr_cfg, "setMinPINLength, ep and uvAcfg need authnrCfg"),
-            (!options.set_min_pin_length || options.client_pin, "setMinPINLength needs clientPin"),
-            (!options.uv_acfg || options.uv, "uvAcfg needs uv"),
-            (
-                self.has(Extension::MinPinLength) == options.set_min_pin_length,
-                "the extension minPinLength and setMinPINLength come together",
-            ),
-            (
-                self.has(Extension::CredBlob) <= self.has(Extension::CredProtect),
-                "the extension credBlob needs credProtect",
-            ),
-            (
-                !options.ep || self.attestation.kind == AttestationKind::Basic,
-                "ep needs attestation of the kind \"basic\"",
-            ),
-            (
-                !self.ctap1 || credentials.algorithms.contains(&CoseAlgorithm::ES256),
-                "CTAP1 needs the algorithm ES256 (-7)",
-            ),
-            (!credentials.algorithms.is_empty(), "it has no algorithm"),
-            ((1..=64).contains(&self.attestation.batch.len()), "attestation.batch is not 1 to 64 bytes long"),
-            (credentials.max_id_length >= MAX_ID_LENGTH, "credentials.max_id_length is shorter than its own IDs"),
-            (credentials.max_cred_blob_length >= 32, "credentials.max_cred_blob_length is less than 32"),
-            (self.max_msg_size >= 1024, "max_msg_size is less than 1024"),
-            ((4..=63).contains(&self.pin.min_length), "pin.min_length is not between 4 and 63"),
-            (!self.pin.protocols.is_empty(), "it has no PIN/UV auth protocol"),
-            (
-                (1..=5).contains(&self.built_in_uv.max_internal_retries),
-                "built_in_uv.max_internal_retries is not between 1 and 5",
-            ),
-        ];
-        if let Some(why) = first_missing(&rules) {
-            return Some(why.to_owned());
-        }
-        if let Some(number) = self.pin.protocols.iter().find(|number| !matches!(number, 1 | 2)) {
-            return Some(format!("PIN/UV auth protocol {number} does not exist"));
-        }
-        let unknown = |algorithm: &&CoseAlgorithm| !crypto::ALGORITHMS.contains(algorithm);
-        credentials.algorithms.iter().find(unknown).map(|algorithm| format!("no algorithm {algorithm} in this key"))
-    }
-}
-
-fn first_missing(rules: &[(bool, &'static str)]) -> Option<&'static str> {
-    rules.iter().find(|(holds, _)| !holds).map(|(_, what)| *what)
 }
 
 #[cfg(test)]
@@ -515,7 +441,11 @@ mod tests {
             let profile = Profile::from_toml(text).unwrap_or_else(|error| panic!("{id}: {error}"));
             assert_eq!(profile.id, *id);
             assert!(!profile.claims.is_empty(), "{id} claims nothing");
-            assert_eq!(profile.versions().collect::<Vec<_>>(), profile.claims, "{id}");
+            assert_eq!(
+                profile.versions().collect::<Vec<_>>(),
+                profile.claims,
+                "{id}"
+            );
         }
         assert!(find("no-such-key").is_none());
     }
@@ -532,9 +462,18 @@ mod tests {
     fn versions_follow_from_features() {
         assert_eq!(versions(&load("u2f-only")), ["U2F_V2"]);
         assert_eq!(versions(&load("fido-2.0")), ["U2F_V2", "FIDO_2_0"]);
-        assert_eq!(versions(&load("fido-2.1-pre")), ["U2F_V2", "FIDO_2_0", "FIDO_2_1_PRE"]);
-        assert_eq!(versions(&load("fido-2.1")), ["U2F_V2", "FIDO_2_0", "FIDO_2_1"]);
-        assert_eq!(versions(&load("fido-2.3")), ["U2F_V2", "FIDO_2_0", "FIDO_2_1", "FIDO_2_3"]);
+        assert_eq!(
+            versions(&load("fido-2.1-pre")),
+            ["U2F_V2", "FIDO_2_0", "FIDO_2_1_PRE"]
+        );
+        assert_eq!(
+            versions(&load("fido-2.1")),
+            ["U2F_V2", "FIDO_2_0", "FIDO_2_1"]
+        );
+        assert_eq!(
+            versions(&load("fido-2.3")),
+            ["U2F_V2", "FIDO_2_0", "FIDO_2_1", "FIDO_2_3"]
+        );
     }
 
     #[test]
@@ -545,15 +484,30 @@ mod tests {
             Profile::from_toml(&changed).unwrap_err().to_string()
         };
         let error = claim("fido-2.0", "\"FIDO_2_0\"]", "\"FIDO_2_0\", \"FIDO_2_1\"]");
-        assert!(error.contains("\"fido-2.0\" claims FIDO_2_1, but it lacks the getInfo members"), "{error}");
+        assert!(
+            error.contains("\"fido-2.0\" claims FIDO_2_1, but it lacks the getInfo members"),
+            "{error}"
+        );
         let error = claim("fido-2.1", "\"FIDO_2_1\"]", "\"FIDO_2_1\", \"FIDO_2_3\"]");
-        assert!(error.contains("claims FIDO_2_3, but it lacks the getInfo members of 2.3"), "{error}");
+        assert!(
+            error.contains("claims FIDO_2_3, but it lacks the getInfo members of 2.3"),
+            "{error}"
+        );
         let error = claim("fido-2.1", "\"hmac-secret\", ", "");
-        assert!(error.contains("claims FIDO_2_1, but it lacks the extension hmac-secret"), "{error}");
+        assert!(
+            error.contains("claims FIDO_2_1, but it lacks the extension hmac-secret"),
+            "{error}"
+        );
         let error = claim("fido-2.1", "protocols = [2, 1]", "protocols = [1]");
-        assert!(error.contains("claims FIDO_2_1, but it lacks PIN/UV auth protocol two"), "{error}");
+        assert!(
+            error.contains("claims FIDO_2_1, but it lacks PIN/UV auth protocol two"),
+            "{error}"
+        );
         let error = claim("fido-2.1", "ctap1 = true", "ctap1 = false");
-        assert!(error.contains("claims U2F_V2, but it lacks ctap1"), "{error}");
+        assert!(
+            error.contains("claims U2F_V2, but it lacks ctap1"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -563,12 +517,30 @@ mod tests {
             assert_ne!(changed, text("fido-2.1"), "{from}");
             Profile::from_toml(&changed).unwrap_err()
         };
-        assert!(matches!(change("authnrCfg = true", ""), ProfileError::Impossible { .. }));
-        assert!(matches!(change("clientPin = true", ""), ProfileError::Impossible { .. }));
-        assert!(matches!(change("[2, 1]", "[3]"), ProfileError::Impossible { .. }));
-        assert!(matches!(change("rk = true", "rkk = true"), ProfileError::Toml(_)));
-        assert!(matches!(change("\"credBlob\"", "\"hmac-secret-mc\""), ProfileError::Toml(_)));
+        assert!(matches!(
+            change("authnrCfg = true", ""),
+            ProfileError::Impossible { .. }
+        ));
+        assert!(matches!(
+            change("clientPin = true", ""),
+            ProfileError::Impossible { .. }
+        ));
+        assert!(matches!(
+            change("[2, 1]", "[3]"),
+            ProfileError::Impossible { .. }
+        ));
+        assert!(matches!(
+            change("rk = true", "rkk = true"),
+            ProfileError::Toml(_)
+        ));
+        assert!(matches!(
+            change("\"credBlob\"", "\"hmac-secret-mc\""),
+            ProfileError::Toml(_)
+        ));
         let error = change("algorithms = [-7,", "algorithms = [-7, -48,").to_string();
-        assert!(error.contains("no algorithm ML-DSA-44 (-48) in this key"), "{error}");
+        assert!(
+            error.contains("no algorithm ML-DSA-44 (-48) in this key"),
+            "{error}"
+        );
     }
 }

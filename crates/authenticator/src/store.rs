@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
-use crate::state::{Change, RecordError, State, Write};
+use crate::records::{RecordError, Write};
+use crate::state::{Change, State};
 
 /// A commit did not happen, or it is not known whether it did.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -69,7 +70,11 @@ impl MemoryStore {
     /// # Errors
     /// [`RecordError`], if a record does not read.
     pub fn state(&self) -> Result<State, RecordError> {
-        State::load(self.records.iter().map(|(key, value)| (&key[..], &value[..])))
+        State::load(
+            self.records
+                .iter()
+                .map(|(key, value)| (&key[..], &value[..])),
+        )
     }
 
     fn write(&mut self, changes: &[Change]) {
@@ -77,7 +82,9 @@ impl MemoryStore {
             match write {
                 Write::Put { key, value } => drop(self.records.insert(key, value)),
                 Write::Delete { key } => drop(self.records.remove(&key)),
-                Write::DeleteAll { prefix } => self.records.retain(|key, _| key.first() != Some(&prefix)),
+                Write::DeleteAll { prefix } => {
+                    self.records.retain(|key, _| key.first() != Some(&prefix))
+                }
             }
         }
     }
@@ -121,7 +128,9 @@ mod tests {
     }
 
     fn key() -> KeyMaterial {
-        SigningKey::generate(CoseAlgorithm::ES256, &mut rng()).unwrap().0
+        SigningKey::generate(CoseAlgorithm::ES256, &mut rng())
+            .unwrap()
+            .0
     }
 
     fn credential(id: u8, rp: u8, created: u64) -> Change {
@@ -140,7 +149,10 @@ mod tests {
     }
 
     fn pin() -> StoredPin {
-        StoredPin { hash: Zeroizing::new([9; 16]), code_points: 6 }
+        StoredPin {
+            hash: Zeroizing::new([9; 16]),
+            code_points: 6,
+        }
     }
 
     fn config() -> Config {
@@ -156,7 +168,11 @@ mod tests {
 
     fn same(a: &State, b: &State) {
         let all = |state: &State| {
-            let mut records: Vec<_> = state.snapshot().iter().map(|c| format!("{:?}", c.writes())).collect();
+            let mut records: Vec<_> = state
+                .snapshot()
+                .iter()
+                .map(|c| format!("{:?}", c.writes()))
+                .collect();
             records.sort();
             (records, MemoryStore::new(state).records)
         };
@@ -189,7 +205,10 @@ mod tests {
             state.apply(&change);
             same(&store.state().unwrap(), &state);
         }
-        assert_eq!((state.pin_retries(), state.stored_count()), (MAX_PIN_RETRIES, 1));
+        assert_eq!(
+            (state.pin_retries(), state.stored_count()),
+            (MAX_PIN_RETRIES, 1)
+        );
     }
 
     #[test]
@@ -212,10 +231,15 @@ mod tests {
         let mut state = State::fresh(&mut rng());
         state.apply(&credential(1, 1, 0));
         state.apply(&Change::SetPin(pin()));
-        state.apply(&Change::ReplaceSecrets(Secrets::generate(&mut ChaCha20Rng::seed_from_u64(4))));
+        state.apply(&Change::ReplaceSecrets(Secrets::generate(
+            &mut ChaCha20Rng::seed_from_u64(4),
+        )));
         assert_eq!(state.stored_count(), 0);
         assert_eq!(state.credentials_of(&[1; 32]).count(), 0);
-        assert!(state.pin().is_some(), "the gate stands until the secrets are gone");
+        assert!(
+            state.pin().is_some(),
+            "the gate stands until the secrets are gone"
+        );
     }
 
     #[test]
@@ -257,7 +281,11 @@ mod tests {
         let mut state = State::fresh(&mut rng());
         state.apply(&Change::SetPin(pin()));
         state.apply(&credential(1, 1, 0));
-        let shown = format!("{state:?} {:?} {:?}", state.snapshot(), state.snapshot()[0].writes());
+        let shown = format!(
+            "{state:?} {:?} {:?}",
+            state.snapshot(),
+            state.snapshot()[0].writes()
+        );
         assert!(shown.contains("Secrets(..)") && shown.contains("StoredPin(..)"));
         assert!(!shown.contains("9, 9, 9"), "the PIN hash");
         let seal_key = format!("{:?}", &state.secrets().seal_key[..4]);

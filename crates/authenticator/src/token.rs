@@ -29,7 +29,11 @@ pub(crate) struct Limits {
 impl Limits {
     /// Of a key on this wire.
     pub(crate) fn new(contactless: bool) -> Self {
-        let short = if contactless { INITIAL_USAGE_TIME_LIMIT_NFC } else { INITIAL_USAGE_TIME_LIMIT };
+        let short = if contactless {
+            INITIAL_USAGE_TIME_LIMIT_NFC
+        } else {
+            INITIAL_USAGE_TIME_LIMIT
+        };
         Self {
             initial_usage_time_limit: short,
             user_present_time_limit: short,
@@ -93,7 +97,9 @@ impl PinUvAuthToken {
 
     /// `pinUvAuthTokenUsageTimerObserver()`: returns whether the token is still in use.
     pub(crate) fn pin_uv_auth_token_usage_timer_observer(&mut self, now: Duration) -> bool {
-        let Some(limits) = self.limits else { return true };
+        let Some(limits) = self.limits else {
+            return true;
+        };
         let age = now.saturating_sub(self.started);
         if age >= limits.user_present_time_limit {
             self.clear_user_present_flag();
@@ -102,7 +108,12 @@ impl PinUvAuthToken {
     }
 
     /// `verify(pinUvAuthToken, message, pinUvAuthParam)`. A success counts as a use.
-    pub(crate) fn verify(&mut self, protocol: PinUvAuthProtocol, message: &[u8], param: &[u8]) -> bool {
+    pub(crate) fn verify(
+        &mut self,
+        protocol: PinUvAuthProtocol,
+        message: &[u8],
+        param: &[u8],
+    ) -> bool {
         let right = protocol == self.protocol && protocol.verify(&self.value[..], message, param);
         self.used |= right;
         right
@@ -156,7 +167,11 @@ impl PinUvAuthToken {
 
 impl core::fmt::Debug for PinUvAuthToken {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "PinUvAuthToken({:?}, {:?}, ..)", self.protocol, self.scope)
+        write!(
+            f,
+            "PinUvAuthToken({:?}, {:?}, ..)",
+            self.protocol, self.scope
+        )
     }
 }
 
@@ -261,6 +276,9 @@ mod tests {
     #[test]
     fn debug_shows_no_value() {
         let token = token(None);
-        assert_eq!(format!("{token:?}"), "PinUvAuthToken(Two, Scope { permissions: {mc,lbw}, rp_id: None }, ..)");
+        assert_eq!(
+            format!("{token:?}"),
+            "PinUvAuthToken(Two, Scope { permissions: {mc,lbw}, rp_id: None }, ..)"
+        );
     }
 }

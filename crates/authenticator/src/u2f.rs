@@ -7,7 +7,8 @@ use core::time::Duration;
 
 use ctap::iso7816::StatusWord;
 use ctap::u2f::{
-    self, AuthenticateResponse, Control, RegisterResponse, Request, authenticate_signed_data, register_signed_data,
+    self, AuthenticateResponse, Control, RegisterResponse, Request, authenticate_signed_data,
+    register_signed_data,
 };
 use webauthn::cose::{CoseAlgorithm, CoseKey};
 
@@ -49,10 +50,16 @@ impl Authenticator {
     /// Handles a U2F request APDU; the answer ends with a status word.
     pub fn handle_u2f(&mut self, channel: Channel, apdu: &[u8], env: &mut Env<'_>) -> Vec<u8> {
         self.u2f_touch.take_if(|touch| touch.is_over(env.now));
-        self.u2f_request(channel, apdu, env).map_or_else(u2f::failure, u2f::success)
+        self.u2f_request(channel, apdu, env)
+            .map_or_else(u2f::failure, u2f::success)
     }
 
-    fn u2f_request(&mut self, channel: Channel, apdu: &[u8], env: &mut Env<'_>) -> Result<Vec<u8>, StatusWord> {
+    fn u2f_request(
+        &mut self,
+        channel: Channel,
+        apdu: &[u8],
+        env: &mut Env<'_>,
+    ) -> Result<Vec<u8>, StatusWord> {
         if !self.profile.ctap1 {
             return Err(StatusWord::INS_NOT_SUPPORTED);
         }
@@ -60,13 +67,25 @@ impl Authenticator {
             Request::Version => Ok(b"U2F_V2".to_vec()),
             // §7.2.4: U2F cannot verify the user, so it is off while alwaysUv is on.
             _ if self.always_uv_option() == Some(true) => Err(COMMAND_NOT_ALLOWED),
-            Request::Register { challenge, application } => {
+            Request::Register {
+                challenge,
+                application,
+            } => {
                 let present = self.u2f_presence(channel, Purpose::U2fRegister, env.now)?;
                 self.u2f_register(&challenge, &application, present, env)
             }
-            Request::Authenticate { control, challenge, application, key_handle } => {
-                self.u2f_authenticate(channel, control, (&challenge, &application), key_handle, env)
-            }
+            Request::Authenticate {
+                control,
+                challenge,
+                application,
+                key_handle,
+            } => self.u2f_authenticate(
+                channel,
+                control,
+                (&challenge, &application),
+                key_handle,
+                env,
+            ),
         }
     }
 
@@ -83,15 +102,32 @@ impl Authenticator {
     }
 
     /// The touch of this channel, used up; or a request for one.
-    fn u2f_presence(&mut self, channel: Channel, purpose: Purpose, now: Duration) -> Result<UserPresent, StatusWord> {
-        if let Some(wait) = self.u2f_touch.take_if(|wait| wait.channel == channel && wait.is_touched()) {
+    fn u2f_presence(
+        &mut self,
+        channel: Channel,
+        purpose: Purpose,
+        now: Duration,
+    ) -> Result<UserPresent, StatusWord> {
+        if let Some(wait) = self
+            .u2f_touch
+            .take_if(|wait| wait.channel == channel && wait.is_touched())
+        {
             return wait.present.ok_or(StatusWord::CONDITIONS_NOT_SATISFIED);
         }
         // Another channel's touch is not for taking.
-        if self.u2f_touch.as_ref().is_none_or(|wait| wait.channel == channel || !wait.is_touched()) {
+        if self
+            .u2f_touch
+            .as_ref()
+            .is_none_or(|wait| wait.channel == channel || !wait.is_touched())
+        {
             let deadline = now + self.profile.touch_timeout();
             let interaction = Interaction::Touch { purpose, deadline };
-            self.u2f_touch = Some(U2fTouch { channel, interaction, present: None, over: deadline });
+            self.u2f_touch = Some(U2fTouch {
+                channel,
+                interaction,
+                present: None,
+                over: deadline,
+            });
         }
         Err(StatusWord::CONDITIONS_NOT_SATISFIED)
     }
@@ -104,15 +140,28 @@ impl Authenticator {
         env: &mut Env<'_>,
     ) -> Result<Vec<u8>, StatusWord> {
         let failed = |CryptoError| StatusWord::UNKNOWN_ERROR;
-        let (material, key) = SigningKey::generate(CoseAlgorithm::ES256, env.rng).map_err(failed)?;
+        let (material, key) =
+            SigningKey::generate(CoseAlgorithm::ES256, env.rng).map_err(failed)?;
         let level = CredProtect::UserVerificationOptional;
-        let key_handle = credential::seal(self.state.secrets(), application, &material, level, false, env.rng)
-            .map_err(failed)?;
+        let key_handle = credential::seal(
+            self.state.secrets(),
+            application,
+            &material,
+            level,
+            false,
+            env.rng,
+        )
+        .map_err(failed)?;
         let public_key = point(&key.public_key()).ok_or(StatusWord::UNKNOWN_ERROR)?;
         let signed = register_signed_data(application, challenge, &key_handle, &public_key);
         let signature = self.attester.sign(&signed).map_err(failed)?;
         let attestation_certificate = self.attester.certificate().map_err(failed)?.to_vec();
-        let response = RegisterResponse { public_key, key_handle, attestation_certificate, signature };
+        let response = RegisterResponse {
+            public_key,
+            key_handle,
+            attestation_certificate,
+            signature,
+        };
         response.encode().ok_or(StatusWord::UNKNOWN_ERROR)
     }
 
@@ -142,13 +191,27 @@ impl Authenticator {
             }
             Control::DontEnforceUserPresence => None,
         };
-        let key = self.signing_key(&source).map_err(|_| StatusWord::UNKNOWN_ERROR)?;
-        let counter = self.state.counter().checked_add(1).ok_or(StatusWord::UNKNOWN_ERROR)?;
-        self.commit(env, &[Change::SetCounter(counter)]).map_err(|_| StatusWord::UNKNOWN_ERROR)?;
+        let key = self
+            .signing_key(&source)
+            .map_err(|_| StatusWord::UNKNOWN_ERROR)?;
+        let counter = self
+            .state
+            .counter()
+            .checked_add(1)
+            .ok_or(StatusWord::UNKNOWN_ERROR)?;
+        self.commit(env, &[Change::SetCounter(counter)])
+            .map_err(|_| StatusWord::UNKNOWN_ERROR)?;
         let user_presence = presence::flags(present, None).0;
         let signed = authenticate_signed_data(application, user_presence, counter, challenge);
-        let signature = key.sign(&signed).map_err(|CryptoError| StatusWord::UNKNOWN_ERROR)?;
-        Ok(AuthenticateResponse { user_presence, counter, signature }.encode())
+        let signature = key
+            .sign(&signed)
+            .map_err(|CryptoError| StatusWord::UNKNOWN_ERROR)?;
+        Ok(AuthenticateResponse {
+            user_presence,
+            counter,
+            signature,
+        }
+        .encode())
     }
 }
 

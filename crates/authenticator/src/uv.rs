@@ -122,10 +122,17 @@ fn touch_to_select(facts: &Facts, because: Because<'_>) -> Option<Decision> {
     };
     if facts.client_pin.is_none() && facts.built_in_uv.is_none() {
         // The step is for keys that have some means; to the others the parameter says nothing.
-        because(step, "the key has no PIN and no built-in user verification: an empty parameter says nothing");
+        because(
+            step,
+            "the key has no PIN and no built-in user verification: an empty parameter says nothing",
+        );
         return None;
     }
-    let status = if facts.client_pin == Some(true) { Status::PIN_INVALID } else { Status::PIN_NOT_SET };
+    let status = if facts.client_pin == Some(true) {
+        Status::PIN_INVALID
+    } else {
+        Status::PIN_NOT_SET
+    };
     because(step, "an empty pinUvAuthParam asks only for a touch");
     Some(Decision::TouchThen(status))
 }
@@ -156,11 +163,17 @@ fn make_credential(facts: &Facts, because: Because<'_>) -> Decision {
     // Steps 5.1 and 5.2: absent is false; a parameter takes precedence over the option.
     let mut uv = facts.uv && !has_param(facts);
     if facts.uv && has_param(facts) {
-        because("CTAP 2.3 §6.1.2 step 5.2", "pinUvAuthParam is there, so the uv option counts as false");
+        because(
+            "CTAP 2.3 §6.1.2 step 5.2",
+            "pinUvAuthParam is there, so the uv option counts as false",
+        );
     }
     // Step 5.3.
     if uv && built_in_uv_missing(facts) {
-        because("CTAP 2.3 §6.1.2 step 5.3", "uv is asked for, and built-in user verification is missing or not configured");
+        because(
+            "CTAP 2.3 §6.1.2 step 5.3",
+            "uv is asked for, and built-in user verification is missing or not configured",
+        );
         return Decision::Reject(Status::INVALID_OPTION);
     }
     // Step 6.
@@ -169,33 +182,60 @@ fn make_credential(facts: &Facts, because: Because<'_>) -> Decision {
         because("CTAP 2.3 §6.1.2 step 6", "alwaysUv is on");
         make_cred_uv_not_rqd = false;
         if !facts.is_protected() {
-            because("CTAP 2.3 §6.1.2 step 6.2", "nothing is set up yet to verify the user by");
-            return require_token(facts.client_pin_serves(), "CTAP 2.3 §6.1.2 step 6.2", because);
+            because(
+                "CTAP 2.3 §6.1.2 step 6.2",
+                "nothing is set up yet to verify the user by",
+            );
+            return require_token(
+                facts.client_pin_serves(),
+                "CTAP 2.3 §6.1.2 step 6.2",
+                because,
+            );
         }
         if !uv && !has_param(facts) {
             if facts.built_in_uv == Some(true) {
-                because("CTAP 2.3 §6.1.2 step 6.3", "built-in user verification is configured: uv counts as asked for");
+                because(
+                    "CTAP 2.3 §6.1.2 step 6.3",
+                    "built-in user verification is configured: uv counts as asked for",
+                );
                 uv = true;
             } else {
-                return require_token(facts.client_pin_serves(), "CTAP 2.3 §6.1.2 step 6.4", because);
+                return require_token(
+                    facts.client_pin_serves(),
+                    "CTAP 2.3 §6.1.2 step 6.4",
+                    because,
+                );
             }
         }
     }
     // Steps 7 and 8.
     if facts.is_protected() && !uv && !has_param(facts) && (!make_cred_uv_not_rqd || facts.rk) {
         let step = if make_cred_uv_not_rqd {
-            because("CTAP 2.3 §6.1.2 step 7", "the key is protected and the credential is to be discoverable");
+            because(
+                "CTAP 2.3 §6.1.2 step 7",
+                "the key is protected and the credential is to be discoverable",
+            );
             "CTAP 2.3 §6.1.2 step 7"
         } else {
-            because("CTAP 2.3 §6.1.2 step 8", "the key is protected and makeCredUvNotRqd is not true");
+            because(
+                "CTAP 2.3 §6.1.2 step 8",
+                "the key is protected and makeCredUvNotRqd is not true",
+            );
             "CTAP 2.3 §6.1.2 step 8"
         };
         // Here the text asks for a PIN that is set, not for one that could be.
-        return require_token(facts.client_pin == Some(true) && facts.client_pin_serves(), step, because);
+        return require_token(
+            facts.client_pin == Some(true) && facts.client_pin_serves(),
+            step,
+            because,
+        );
     }
     // Step 10.
     if !facts.rk && !uv && !has_param(facts) && make_cred_uv_not_rqd {
-        because("CTAP 2.3 §6.1.2 step 10", "makeCredUvNotRqd allows a non-discoverable credential without user verification");
+        because(
+            "CTAP 2.3 §6.1.2 step 10",
+            "makeCredUvNotRqd allows a non-discoverable credential without user verification",
+        );
         return Decision::Skip;
     }
     // Step 11.
@@ -206,26 +246,49 @@ fn get_assertion(facts: &Facts, because: Because<'_>) -> Decision {
     // Steps 4.1 and 4.2.
     let mut uv = facts.uv && !has_param(facts);
     if facts.uv && has_param(facts) {
-        because("CTAP 2.3 §6.2.2 step 4.2", "pinUvAuthParam is there, so the uv option counts as false");
+        because(
+            "CTAP 2.3 §6.2.2 step 4.2",
+            "pinUvAuthParam is there, so the uv option counts as false",
+        );
     }
     // Step 4.3.
     if uv && built_in_uv_missing(facts) {
-        because("CTAP 2.3 §6.2.2 step 4.3", "uv is asked for, and built-in user verification is missing or not configured");
+        because(
+            "CTAP 2.3 §6.2.2 step 4.3",
+            "uv is asked for, and built-in user verification is missing or not configured",
+        );
         return Decision::Reject(Status::INVALID_OPTION);
     }
     // Step 5: alwaysUv leaves alone what only looks (up false).
     if facts.always_uv && facts.up {
-        because("CTAP 2.3 §6.2.2 step 5", "alwaysUv is on and a touch is asked for");
+        because(
+            "CTAP 2.3 §6.2.2 step 5",
+            "alwaysUv is on and a touch is asked for",
+        );
         if !facts.is_protected() {
-            because("CTAP 2.3 §6.2.2 step 5.1", "nothing is set up yet to verify the user by");
-            return require_token(facts.client_pin_serves(), "CTAP 2.3 §6.2.2 step 5.1", because);
+            because(
+                "CTAP 2.3 §6.2.2 step 5.1",
+                "nothing is set up yet to verify the user by",
+            );
+            return require_token(
+                facts.client_pin_serves(),
+                "CTAP 2.3 §6.2.2 step 5.1",
+                because,
+            );
         }
         if !uv && !has_param(facts) {
             if facts.built_in_uv == Some(true) {
-                because("CTAP 2.3 §6.2.2 step 5.4", "built-in user verification is configured: uv counts as asked for");
+                because(
+                    "CTAP 2.3 §6.2.2 step 5.4",
+                    "built-in user verification is configured: uv counts as asked for",
+                );
                 uv = true;
             } else {
-                return require_token(facts.client_pin_serves(), "CTAP 2.3 §6.2.2 step 5.5", because);
+                return require_token(
+                    facts.client_pin_serves(),
+                    "CTAP 2.3 §6.2.2 step 5.5",
+                    because,
+                );
             }
         }
     }
@@ -242,18 +305,24 @@ fn verify(facts: &Facts, uv: bool, step: &'static str, because: Because<'_>) -> 
         }
         // The text passes over the parameter here. No token can exist, so nothing can have made it:
         // say what is wrong, as CTAP 2.0 §5.1 does for a PIN that is not set.
-        because(step, "pinUvAuthParam is there, but nothing is set up to verify the user by");
+        because(
+            step,
+            "pinUvAuthParam is there, but nothing is set up to verify the user by",
+        );
         return Decision::Reject(Status::PIN_NOT_SET);
     }
     if uv {
         because(step, "the uv option is true");
         return Decision::PerformBuiltInUv;
     }
-    because(step, if facts.is_protected() {
-        "neither pinUvAuthParam nor uv: the request does not ask for user verification"
-    } else {
-        "nothing is set up to verify the user by, and nothing demands it"
-    });
+    because(
+        step,
+        if facts.is_protected() {
+            "neither pinUvAuthParam nor uv: the request does not ask for user verification"
+        } else {
+            "nothing is set up to verify the user by, and nothing demands it"
+        },
+    );
     Decision::Skip
 }
 
@@ -261,7 +330,11 @@ fn verify(facts: &Facts, uv: bool, step: &'static str, because: Because<'_>) -> 
 /// getAssertion only.
 pub fn domain() -> impl Iterator<Item = Facts> {
     const OPTIONS: [Option<bool>; 3] = [None, Some(false), Some(true)];
-    const PARAMS: [PinUvAuthParam; 3] = [PinUvAuthParam::Absent, PinUvAuthParam::Empty, PinUvAuthParam::Present];
+    const PARAMS: [PinUvAuthParam; 3] = [
+        PinUvAuthParam::Absent,
+        PinUvAuthParam::Empty,
+        PinUvAuthParam::Present,
+    ];
     (0..2 * 2 * 2 * 3 * 3 * 3 * 2 * 2 * 2_usize).map(|index| {
         let mut rest = index;
         let mut digit = |base: usize| {
@@ -277,7 +350,11 @@ pub fn domain() -> impl Iterator<Item = Facts> {
         let pin_uv_auth_param = PARAMS[digit(3)];
         let uv = digit(2) == 1;
         let option = digit(2) == 1;
-        let ceremony = if digit(2) == 0 { Ceremony::MakeCredential } else { Ceremony::GetAssertion };
+        let ceremony = if digit(2) == 0 {
+            Ceremony::MakeCredential
+        } else {
+            Ceremony::GetAssertion
+        };
         Facts {
             ceremony,
             rk: option && ceremony == Ceremony::MakeCredential,
@@ -333,16 +410,30 @@ mod tests {
         for facts in domain() {
             match decide(&facts) {
                 Decision::VerifyParam => {
-                    assert_eq!(facts.pin_uv_auth_param, PinUvAuthParam::Present, "{facts:?}");
+                    assert_eq!(
+                        facts.pin_uv_auth_param,
+                        PinUvAuthParam::Present,
+                        "{facts:?}"
+                    );
                     assert!(facts.is_protected(), "{facts:?}");
                 }
                 Decision::PerformBuiltInUv => {
                     assert_eq!(facts.built_in_uv, Some(true), "{facts:?}");
-                    assert_ne!(facts.pin_uv_auth_param, PinUvAuthParam::Present, "{facts:?}");
+                    assert_ne!(
+                        facts.pin_uv_auth_param,
+                        PinUvAuthParam::Present,
+                        "{facts:?}"
+                    );
                     assert!(facts.uv || facts.always_uv, "{facts:?}");
                 }
-                Decision::Skip => assert_ne!(facts.pin_uv_auth_param, PinUvAuthParam::Present, "{facts:?}"),
-                Decision::TouchThen(_) => assert_eq!(facts.pin_uv_auth_param, PinUvAuthParam::Empty, "{facts:?}"),
+                Decision::Skip => assert_ne!(
+                    facts.pin_uv_auth_param,
+                    PinUvAuthParam::Present,
+                    "{facts:?}"
+                ),
+                Decision::TouchThen(_) => {
+                    assert_eq!(facts.pin_uv_auth_param, PinUvAuthParam::Empty, "{facts:?}")
+                }
                 Decision::Reject(_) => {}
             }
         }
@@ -363,18 +454,28 @@ mod tests {
         for facts in domain() {
             match decide(&facts) {
                 Decision::Reject(Status::PUAT_REQUIRED) => {
-                    assert!(facts.client_pin.is_some() && !facts.no_mc_ga_permissions_with_client_pin, "{facts:?}");
+                    assert!(
+                        facts.client_pin.is_some() && !facts.no_mc_ga_permissions_with_client_pin,
+                        "{facts:?}"
+                    );
                 }
                 Decision::Reject(Status::OPERATION_DENIED) => assert!(
                     facts.client_pin != Some(true) || facts.no_mc_ga_permissions_with_client_pin,
                     "{facts:?}"
                 ),
                 Decision::Reject(status) => {
-                    assert!([Status::INVALID_OPTION, Status::PIN_NOT_SET].contains(&status), "{facts:?}");
+                    assert!(
+                        [Status::INVALID_OPTION, Status::PIN_NOT_SET].contains(&status),
+                        "{facts:?}"
+                    );
                 }
                 Decision::TouchThen(status) => {
                     let set = facts.client_pin == Some(true);
-                    let expected = if set { Status::PIN_INVALID } else { Status::PIN_NOT_SET };
+                    let expected = if set {
+                        Status::PIN_INVALID
+                    } else {
+                        Status::PIN_NOT_SET
+                    };
                     assert_eq!(status, expected, "{facts:?}");
                 }
                 _ => {}
@@ -385,7 +486,14 @@ mod tests {
     #[test]
     fn the_uv_option_does_not_matter_beside_a_parameter() {
         for facts in domain().filter(|facts| facts.pin_uv_auth_param == PinUvAuthParam::Present) {
-            assert_eq!(decide(&facts), decide(&Facts { uv: !facts.uv, ..facts }), "{facts:?}");
+            assert_eq!(
+                decide(&facts),
+                decide(&Facts {
+                    uv: !facts.uv,
+                    ..facts
+                }),
+                "{facts:?}"
+            );
         }
     }
 
@@ -394,49 +502,130 @@ mod tests {
         for facts in domain() {
             let (decision, reasons) = explain(&facts);
             assert_eq!(decision, decide(&facts));
-            let section = if facts.ceremony == Ceremony::MakeCredential { "§6.1.2" } else { "§6.2.2" };
+            let section = if facts.ceremony == Ceremony::MakeCredential {
+                "§6.1.2"
+            } else {
+                "§6.2.2"
+            };
             assert!(!reasons.is_empty(), "{facts:?}");
-            assert!(reasons.iter().all(|reason| reason.step.contains(section)), "{facts:?}");
+            assert!(
+                reasons.iter().all(|reason| reason.step.contains(section)),
+                "{facts:?}"
+            );
         }
     }
 
-    /// The cells that the articles are about, one by one.
+    fn check(cells: &[(Facts, Decision, &str)]) {
+        for (facts, expected, name) in cells {
+            assert_eq!(decide(facts), *expected, "{name}");
+        }
+    }
+
+    const PUAT: Decision = Decision::Reject(Status::PUAT_REQUIRED);
+
     #[test]
-    fn named_cells() {
-        use Ceremony::{GetAssertion, MakeCredential};
-        let mc = facts(MakeCredential);
-        let ga = facts(GetAssertion);
-        let puat = Decision::Reject(Status::PUAT_REQUIRED);
-        for (facts, expected, name) in [
-            (mc, Decision::Skip, "create, no PIN"),
-            (ga, Decision::Skip, "get, no PIN"),
-            (Facts { client_pin: Some(true), ..mc }, puat, "create, PIN, no makeCredUvNotRqd"),
-            (Facts { client_pin: Some(true), make_cred_uv_not_rqd: true, ..mc }, Decision::Skip, "with it"),
-            (Facts { client_pin: Some(true), make_cred_uv_not_rqd: true, rk: true, ..mc }, puat, "discoverable"),
-            (Facts { client_pin: Some(true), ..ga }, Decision::Skip, "get, PIN, discouraged"),
-            (Facts { always_uv: true, ..ga }, puat, "get, alwaysUv, no PIN"),
-            (Facts { always_uv: true, client_pin: Some(true), ..ga }, puat, "get, alwaysUv, PIN"),
-            (Facts { always_uv: true, client_pin: Some(true), up: false, ..ga }, Decision::Skip, "pre-flight"),
-            (Facts { always_uv: true, make_cred_uv_not_rqd: true, client_pin: Some(true), ..mc }, puat, "both"),
-            (Facts { always_uv: true, built_in_uv: Some(true), ..ga }, Decision::PerformBuiltInUv, "a finger"),
+    fn named_cells_of_make_credential() {
+        let mc = facts(Ceremony::MakeCredential);
+        let pin = Facts {
+            client_pin: Some(true),
+            ..mc
+        };
+        let not_rqd = Facts {
+            make_cred_uv_not_rqd: true,
+            ..pin
+        };
+        let empty = PinUvAuthParam::Empty;
+        check(&[
+            (mc, Decision::Skip, "no PIN"),
+            (pin, PUAT, "PIN, no makeCredUvNotRqd"),
+            (not_rqd, Decision::Skip, "PIN, makeCredUvNotRqd"),
             (
-                Facts { always_uv: true, client_pin: None, ..mc },
+                Facts {
+                    rk: true,
+                    ..not_rqd
+                },
+                PUAT,
+                "the same, discoverable",
+            ),
+            (
+                Facts {
+                    always_uv: true,
+                    ..not_rqd
+                },
+                PUAT,
+                "the same, alwaysUv",
+            ),
+            (
+                Facts {
+                    always_uv: true,
+                    client_pin: None,
+                    ..mc
+                },
                 Decision::Reject(Status::OPERATION_DENIED),
                 "alwaysUv and no means at all",
             ),
-            (Facts { uv: true, ..mc }, Decision::Reject(Status::INVALID_OPTION), "uv without a sensor"),
             (
-                Facts { pin_uv_auth_param: PinUvAuthParam::Empty, ..mc },
+                Facts { uv: true, ..mc },
+                Decision::Reject(Status::INVALID_OPTION),
+                "uv without a sensor",
+            ),
+            (
+                Facts {
+                    pin_uv_auth_param: empty,
+                    ..mc
+                },
                 Decision::TouchThen(Status::PIN_NOT_SET),
                 "touch to select, no PIN",
             ),
+        ]);
+    }
+
+    #[test]
+    fn named_cells_of_get_assertion() {
+        let ga = facts(Ceremony::GetAssertion);
+        let pin = Facts {
+            client_pin: Some(true),
+            ..ga
+        };
+        let always = Facts {
+            always_uv: true,
+            ..pin
+        };
+        let finger = Facts {
+            always_uv: true,
+            built_in_uv: Some(true),
+            ..ga
+        };
+        let empty = PinUvAuthParam::Empty;
+        check(&[
+            (ga, Decision::Skip, "no PIN"),
+            (pin, Decision::Skip, "PIN, discouraged"),
             (
-                Facts { pin_uv_auth_param: PinUvAuthParam::Empty, client_pin: Some(true), ..ga },
+                Facts {
+                    always_uv: true,
+                    ..ga
+                },
+                PUAT,
+                "alwaysUv, no PIN",
+            ),
+            (always, PUAT, "alwaysUv, PIN"),
+            (
+                Facts {
+                    up: false,
+                    ..always
+                },
+                Decision::Skip,
+                "pre-flight",
+            ),
+            (finger, Decision::PerformBuiltInUv, "alwaysUv, a finger"),
+            (
+                Facts {
+                    pin_uv_auth_param: empty,
+                    ..pin
+                },
                 Decision::TouchThen(Status::PIN_INVALID),
                 "touch to select, PIN",
             ),
-        ] {
-            assert_eq!(decide(&facts), expected, "{name}");
-        }
+        ]);
     }
 }

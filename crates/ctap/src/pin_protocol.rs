@@ -56,7 +56,8 @@ impl PinUvAuthProtocol {
     /// `verify(key, message, signature)` of the protocol, in constant time.
     pub fn verify(self, key: &[u8], message: &[u8], signature: &[u8]) -> bool {
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message);
-        constant_time::verify_slices_are_equal(&tag.as_ref()[..self.mac_length()], signature).is_ok()
+        constant_time::verify_slices_are_equal(&tag.as_ref()[..self.mac_length()], signature)
+            .is_ok()
     }
 
     fn mac_length(self) -> usize {
@@ -68,8 +69,11 @@ impl PinUvAuthProtocol {
 
     /// `kdf(Z)` of the protocol.
     fn kdf(self, z: &[u8]) -> Result<SharedSecret, Status> {
-        let mut secret =
-            SharedSecret { protocol: self, hmac_key: Zeroizing::new([0; 32]), aes_key: Zeroizing::new([0; 32]) };
+        let mut secret = SharedSecret {
+            protocol: self,
+            hmac_key: Zeroizing::new([0; 32]),
+            aes_key: Zeroizing::new([0; 32]),
+        };
         match self {
             Self::One => {
                 let hash = digest::digest(&digest::SHA256, z);
@@ -78,9 +82,10 @@ impl PinUvAuthProtocol {
             }
             Self::Two => {
                 let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, &[0; 32]).extract(z);
-                for (info, key) in
-                    [(&b"CTAP2 HMAC key"[..], &mut secret.hmac_key), (&b"CTAP2 AES key"[..], &mut secret.aes_key)]
-                {
+                for (info, key) in [
+                    (&b"CTAP2 HMAC key"[..], &mut secret.hmac_key),
+                    (&b"CTAP2 AES key"[..], &mut secret.aes_key),
+                ] {
                     prk.expand(&[info], hkdf::HKDF_SHA256)
                         .and_then(|okm| okm.fill(&mut key[..]))
                         .map_err(|_| Status::OTHER)?;
@@ -118,8 +123,8 @@ impl KeyAgreementKey {
     }
 
     fn from_scalar(scalar: &[u8; 32]) -> Result<Self, Status> {
-        let private =
-            agreement::PrivateKey::from_private_key(&agreement::ECDH_P256, scalar).map_err(|_| Status::OTHER)?;
+        let private = agreement::PrivateKey::from_private_key(&agreement::ECDH_P256, scalar)
+            .map_err(|_| Status::OTHER)?;
         let public = private.compute_public_key().map_err(|_| Status::OTHER)?;
         // SEC 1, uncompressed: 0x04 || x || y.
         let (x, y) = match public.as_ref() {
@@ -127,7 +132,11 @@ impl KeyAgreementKey {
             _ => return Err(Status::OTHER),
         };
         let array = |half: &[u8]| half.try_into().map_err(|_| Status::OTHER);
-        Ok(Self { private, x: array(x)?, y: array(y)? })
+        Ok(Self {
+            private,
+            x: array(x)?,
+            y: array(y)?,
+        })
     }
 
     /// `getPublicKey()`: the COSE key with the algorithm number -25 that the text demands, "although
@@ -145,8 +154,18 @@ impl KeyAgreementKey {
     ///
     /// # Errors
     /// [`Status::INVALID_PARAMETER`] if the peer's key is no point of P-256.
-    pub fn decapsulate(&self, protocol: PinUvAuthProtocol, peer: &CoseKey) -> Result<SharedSecret, Status> {
-        let CoseKey::Ec2 { crv: curve::P256, x, y, .. } = peer else {
+    pub fn decapsulate(
+        &self,
+        protocol: PinUvAuthProtocol,
+        peer: &CoseKey,
+    ) -> Result<SharedSecret, Status> {
+        let CoseKey::Ec2 {
+            crv: curve::P256,
+            x,
+            y,
+            ..
+        } = peer
+        else {
             return Err(Status::INVALID_PARAMETER);
         };
         if x.len() != 32 || y.len() != 32 {
@@ -154,7 +173,9 @@ impl KeyAgreementKey {
         }
         let point = [&[4], &x[..], &y[..]].concat();
         let peer = agreement::UnparsedPublicKey::new(&agreement::ECDH_P256, point);
-        agreement::agree(&self.private, peer, Status::INVALID_PARAMETER, |z| protocol.kdf(z))
+        agreement::agree(&self.private, peer, Status::INVALID_PARAMETER, |z| {
+            protocol.kdf(z)
+        })
     }
 }
 
@@ -217,7 +238,8 @@ impl SharedSecret {
             out.zeroize();
             return Err(Status::INVALID_LENGTH);
         };
-        cbc::Encryptor::<aes::Aes256>::new(&(*self.aes_key).into(), &iv.into()).encrypt_blocks(blocks);
+        cbc::Encryptor::<aes::Aes256>::new(&(*self.aes_key).into(), &iv.into())
+            .encrypt_blocks(blocks);
         Ok(out)
     }
 
@@ -229,7 +251,9 @@ impl SharedSecret {
         let (iv, ciphertext) = match self.protocol {
             PinUvAuthProtocol::One => ([0; BLOCK], ciphertext),
             PinUvAuthProtocol::Two => {
-                let (iv, rest) = ciphertext.split_first_chunk::<BLOCK>().ok_or(Status::INVALID_LENGTH)?;
+                let (iv, rest) = ciphertext
+                    .split_first_chunk::<BLOCK>()
+                    .ok_or(Status::INVALID_LENGTH)?;
                 (*iv, rest)
             }
         };
@@ -237,7 +261,8 @@ impl SharedSecret {
         let (blocks, []) = Array::slice_as_chunks_mut(&mut out) else {
             return Err(Status::INVALID_LENGTH);
         };
-        cbc::Decryptor::<aes::Aes256>::new(&(*self.aes_key).into(), &iv.into()).decrypt_blocks(blocks);
+        cbc::Decryptor::<aes::Aes256>::new(&(*self.aes_key).into(), &iv.into())
+            .decrypt_blocks(blocks);
         Ok(out)
     }
 

@@ -18,14 +18,22 @@ pub(crate) struct Salts {
 
 impl Authenticator {
     /// Opens the salts: §12.7, authenticator processing of getAssertion.
-    pub(crate) fn open_salts(&mut self, input: &HmacSecretInput, env: &mut Env<'_>) -> Result<Salts, Status> {
+    pub(crate) fn open_salts(
+        &mut self,
+        input: &HmacSecretInput,
+        env: &mut Env<'_>,
+    ) -> Result<Salts, Status> {
         // Platforms of CTAP 2.0 do not name the protocol: it is one.
         let protocol = self.protocol(Some(input.pin_uv_auth_protocol.unwrap_or(1)))?;
-        let secret = self.key_agreement(protocol, env.rng)?.decapsulate(protocol, &input.key_agreement)?;
+        let secret = self
+            .key_agreement(protocol, env.rng)?
+            .decapsulate(protocol, &input.key_agreement)?;
         if !secret.verify(&input.salt_enc, &input.salt_auth) {
             return Err(Status::PIN_AUTH_INVALID);
         }
-        let salts = secret.decrypt(&input.salt_enc).map_err(|_| Status::INVALID_PARAMETER)?;
+        let salts = secret
+            .decrypt(&input.salt_enc)
+            .map_err(|_| Status::INVALID_PARAMETER)?;
         if !matches!(salts.len(), 32 | 64) {
             return Err(Status::INVALID_PARAMETER);
         }
@@ -42,8 +50,15 @@ impl Authenticator {
     ) -> Result<SecretBytes, Status> {
         // CredRandomWithUV and CredRandomWithoutUV come from one device secret, so they need no
         // storage and go with it when it is replaced.
-        let which = if verified.is_some() { b"with UV" as &[u8] } else { b"without UV" };
-        let cred_random = crypto::hmac_sha256(&self.state.secrets().cred_random_key[..], &[which, credential_id]);
+        let which = if verified.is_some() {
+            b"with UV" as &[u8]
+        } else {
+            b"without UV"
+        };
+        let cred_random = crypto::hmac_sha256(
+            &self.state.secrets().cred_random_key[..],
+            &[which, credential_id],
+        );
         let mut output = Zeroizing::new(Vec::with_capacity(64));
         for salt in salts.salts.chunks(32) {
             output.extend_from_slice(&crypto::hmac_sha256(&cred_random[..], &[salt])[..]);

@@ -3,10 +3,13 @@
 use core::time::Duration;
 
 use authenticator::{
-    Authenticator, Channel, Env, FingerMatch, Interaction, MemoryStore, Profile, Progress, State, UserEvent, profile,
+    Authenticator, Channel, Env, FingerMatch, Interaction, MemoryStore, Profile, Progress, State,
+    UserEvent, profile,
 };
 use aws_lc_rs::digest;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ED25519, UnparsedPublicKey};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ED25519, UnparsedPublicKey,
+};
 use ctap::client_pin::{Permissions, SubCommand};
 use ctap::entities::{CredentialDescriptor, CredentialParameters, RpEntity, UserEntity};
 use ctap::pin_protocol::{PinUvAuthProtocol, SharedSecret, encapsulate, pad_pin, pin_hash};
@@ -62,10 +65,22 @@ impl Bench {
         let mut rng = ChaCha20Rng::seed_from_u64(43);
         let now = Duration::from_secs(5000);
         let store = MemoryStore::new(&state);
-        let protocol =
-            if profile.pin.protocols.contains(&2) { PinUvAuthProtocol::Two } else { PinUvAuthProtocol::One };
+        let protocol = if profile.pin.protocols.contains(&2) {
+            PinUvAuthProtocol::Two
+        } else {
+            PinUvAuthProtocol::One
+        };
         let key = Authenticator::new(profile, state, now, &mut rng).unwrap();
-        Self { key, store, rng, now, channel: ONE, person: Person::Touches, protocol, asked: Vec::new() }
+        Self {
+            key,
+            store,
+            rng,
+            now,
+            channel: ONE,
+            person: Person::Touches,
+            protocol,
+            asked: Vec::new(),
+        }
     }
 
     pub(crate) fn with_pin(id: &str) -> Self {
@@ -75,7 +90,11 @@ impl Bench {
     }
 
     pub(crate) fn env<T>(&mut self, run: impl FnOnce(&mut Authenticator, &mut Env<'_>) -> T) -> T {
-        let mut env = Env { now: self.now, rng: &mut self.rng, store: &mut self.store };
+        let mut env = Env {
+            now: self.now,
+            rng: &mut self.rng,
+            store: &mut self.store,
+        };
         run(&mut self.key, &mut env)
     }
 
@@ -138,7 +157,13 @@ impl Bench {
         self.store.restore_power();
         self.now += Duration::from_secs(3);
         let profile = self.key.profile().clone();
-        self.key = Authenticator::new(profile, self.store.state().unwrap(), self.now, &mut self.rng).unwrap();
+        self.key = Authenticator::new(
+            profile,
+            self.store.state().unwrap(),
+            self.now,
+            &mut self.rng,
+        )
+        .unwrap();
     }
 
     pub(crate) fn info(&mut self) -> ctap::get_info::Response {
@@ -146,7 +171,10 @@ impl Bench {
         ctap::get_info::Response::decode(&answer).unwrap()
     }
 
-    pub(crate) fn client_pin(&mut self, request: &client_pin::Request) -> Result<client_pin::Response, Status> {
+    pub(crate) fn client_pin(
+        &mut self,
+        request: &client_pin::Request,
+    ) -> Result<client_pin::Response, Status> {
         let answer = self.send(Command::ClientPin, &request.encode())?;
         Ok(if answer.is_empty() {
             client_pin::Response::default()
@@ -169,13 +197,22 @@ impl Bench {
     }
 
     pub(crate) fn agree(&mut self) -> (CoseKey, SharedSecret) {
-        let response = self.client_pin(&self.pin_request(SubCommand::GetKeyAgreement)).unwrap();
-        encapsulate(self.protocol, &response.key_agreement.unwrap(), &mut self.rng).unwrap()
+        let response = self
+            .client_pin(&self.pin_request(SubCommand::GetKeyAgreement))
+            .unwrap();
+        encapsulate(
+            self.protocol,
+            &response.key_agreement.unwrap(),
+            &mut self.rng,
+        )
+        .unwrap()
     }
 
     pub(crate) fn set_pin_request(&mut self, pin: &str) -> client_pin::Request {
         let (key_agreement, secret) = self.agree();
-        let new_pin_enc = secret.encrypt(&pad_pin(pin).unwrap()[..], &mut self.rng).unwrap();
+        let new_pin_enc = secret
+            .encrypt(&pad_pin(pin).unwrap()[..], &mut self.rng)
+            .unwrap();
         client_pin::Request {
             key_agreement: Some(key_agreement),
             pin_uv_auth_param: Some(secret.authenticate(&new_pin_enc)),
@@ -191,8 +228,12 @@ impl Bench {
 
     pub(crate) fn change_pin_request(&mut self, old: &str, new: &str) -> client_pin::Request {
         let (key_agreement, secret) = self.agree();
-        let new_pin_enc = secret.encrypt(&pad_pin(new).unwrap()[..], &mut self.rng).unwrap();
-        let pin_hash_enc = secret.encrypt(&pin_hash(old.as_bytes())[..], &mut self.rng).unwrap();
+        let new_pin_enc = secret
+            .encrypt(&pad_pin(new).unwrap()[..], &mut self.rng)
+            .unwrap();
+        let pin_hash_enc = secret
+            .encrypt(&pin_hash(old.as_bytes())[..], &mut self.rng)
+            .unwrap();
         let param = secret.authenticate(&[&new_pin_enc[..], &pin_hash_enc].concat());
         client_pin::Request {
             key_agreement: Some(key_agreement),
@@ -216,7 +257,9 @@ impl Bench {
         rp_id: Option<&str>,
     ) -> (client_pin::Request, SharedSecret) {
         let (key_agreement, secret) = self.agree();
-        let pin_hash_enc = secret.encrypt(&pin_hash(pin.as_bytes())[..], &mut self.rng).unwrap();
+        let pin_hash_enc = secret
+            .encrypt(&pin_hash(pin.as_bytes())[..], &mut self.rng)
+            .unwrap();
         let command = match permissions {
             Some(_) => SubCommand::GetPinUvAuthTokenUsingPinWithPermissions,
             None => SubCommand::GetPinToken,
@@ -231,9 +274,16 @@ impl Bench {
         (request, secret)
     }
 
-    pub(crate) fn token_of(&mut self, request: &client_pin::Request, secret: &SharedSecret) -> Result<Vec<u8>, Status> {
+    pub(crate) fn token_of(
+        &mut self,
+        request: &client_pin::Request,
+        secret: &SharedSecret,
+    ) -> Result<Vec<u8>, Status> {
         let response = self.client_pin(request)?;
-        Ok(secret.decrypt(&response.pin_uv_auth_token.unwrap()).unwrap().to_vec())
+        Ok(secret
+            .decrypt(&response.pin_uv_auth_token.unwrap())
+            .unwrap()
+            .to_vec())
     }
 
     pub(crate) fn plain_token(&mut self, pin: &str) -> Result<Vec<u8>, Status> {
@@ -241,12 +291,21 @@ impl Bench {
         self.token_of(&request, &secret)
     }
 
-    pub(crate) fn token(&mut self, pin: &str, permissions: Permissions, rp_id: Option<&str>) -> Result<Vec<u8>, Status> {
+    pub(crate) fn token(
+        &mut self,
+        pin: &str,
+        permissions: Permissions,
+        rp_id: Option<&str>,
+    ) -> Result<Vec<u8>, Status> {
         let (request, secret) = self.token_request(pin, Some(permissions), rp_id);
         self.token_of(&request, &secret)
     }
 
-    pub(crate) fn uv_token(&mut self, permissions: Permissions, rp_id: Option<&str>) -> Result<Vec<u8>, Status> {
+    pub(crate) fn uv_token(
+        &mut self,
+        permissions: Permissions,
+        rp_id: Option<&str>,
+    ) -> Result<Vec<u8>, Status> {
         let (key_agreement, secret) = self.agree();
         let request = client_pin::Request {
             key_agreement: Some(key_agreement),
@@ -258,22 +317,30 @@ impl Bench {
     }
 
     pub(crate) fn mc_token(&mut self) -> Vec<u8> {
-        self.token(PIN, Permissions::MAKE_CREDENTIAL, Some(RP)).unwrap()
+        self.token(PIN, Permissions::MAKE_CREDENTIAL, Some(RP))
+            .unwrap()
     }
 
     pub(crate) fn ga_token(&mut self) -> Vec<u8> {
-        self.token(PIN, Permissions::GET_ASSERTION, Some(RP)).unwrap()
+        self.token(PIN, Permissions::GET_ASSERTION, Some(RP))
+            .unwrap()
     }
 
     pub(crate) fn retries(&mut self) -> u64 {
-        self.client_pin(&self.pin_request(SubCommand::GetPinRetries)).unwrap().pin_retries.unwrap()
+        self.client_pin(&self.pin_request(SubCommand::GetPinRetries))
+            .unwrap()
+            .pin_retries
+            .unwrap()
     }
 
     /// A makeCredential request, signed with the token if there is one.
     pub(crate) fn mc(&self, token: Option<&[u8]>) -> make_credential::Request {
         make_credential::Request {
             client_data_hash: HASH,
-            rp: RpEntity { id: RP.into(), name: Some("Example".into()) },
+            rp: RpEntity {
+                id: RP.into(),
+                name: Some("Example".into()),
+            },
             user: user(1),
             pub_key_cred_params: vec![params(CoseAlgorithm::ES256)],
             exclude_list: None,
@@ -297,13 +364,17 @@ impl Bench {
         let protected = self.key.state().pin().is_some();
         let token = protected.then(|| {
             if self.key.profile().options.pin_uv_auth_token {
-                self.token(PIN, Permissions::MAKE_CREDENTIAL, Some(rp_id)).unwrap()
+                self.token(PIN, Permissions::MAKE_CREDENTIAL, Some(rp_id))
+                    .unwrap()
             } else {
                 self.plain_token(PIN).unwrap()
             }
         });
         let request = make_credential::Request {
-            rp: RpEntity { id: rp_id.into(), name: None },
+            rp: RpEntity {
+                id: rp_id.into(),
+                name: None,
+            },
             user: user(user_number),
             options: Some(mc_options(rk)),
             ..self.mc(token.as_deref())
@@ -315,7 +386,8 @@ impl Bench {
         get_assertion::Request {
             rp_id: RP.into(),
             client_data_hash: HASH,
-            allow_list: (!allow.is_empty()).then(|| allow.iter().map(|id| descriptor(id)).collect()),
+            allow_list: (!allow.is_empty())
+                .then(|| allow.iter().map(|id| descriptor(id)).collect()),
             extensions: None,
             options: None,
             pin_uv_auth_param: token.map(|token| self.protocol.authenticate(token, &HASH)),
@@ -323,7 +395,10 @@ impl Bench {
         }
     }
 
-    pub(crate) fn get(&mut self, request: &get_assertion::Request) -> Result<get_assertion::Response, Status> {
+    pub(crate) fn get(
+        &mut self,
+        request: &get_assertion::Request,
+    ) -> Result<get_assertion::Response, Status> {
         let answer = self.send(Command::GetAssertion, &request.encode())?;
         Ok(get_assertion::Response::decode(&answer).unwrap())
     }
@@ -367,20 +442,33 @@ impl Made {
 pub(crate) fn verifies(key: &CoseKey, message: &[u8], signature: &[u8]) -> bool {
     match key {
         CoseKey::Ec2 { alg, x, y, .. } => {
-            let algorithm =
-                if *alg == CoseAlgorithm::ES384 { &ECDSA_P384_SHA384_ASN1 } else { &ECDSA_P256_SHA256_ASN1 };
-            UnparsedPublicKey::new(algorithm, [&[4], &x[..], &y[..]].concat()).verify(message, signature).is_ok()
+            let algorithm = if *alg == CoseAlgorithm::ES384 {
+                &ECDSA_P384_SHA384_ASN1
+            } else {
+                &ECDSA_P256_SHA256_ASN1
+            };
+            UnparsedPublicKey::new(algorithm, [&[4], &x[..], &y[..]].concat())
+                .verify(message, signature)
+                .is_ok()
         }
-        CoseKey::Okp { x, .. } => UnparsedPublicKey::new(&ED25519, x).verify(message, signature).is_ok(),
+        CoseKey::Okp { x, .. } => UnparsedPublicKey::new(&ED25519, x)
+            .verify(message, signature)
+            .is_ok(),
         CoseKey::Rsa { n, e, .. } => aws_lc_rs::signature::RsaPublicKeyComponents { n, e }
-            .verify(&aws_lc_rs::signature::RSA_PKCS1_2048_8192_SHA256, message, signature)
+            .verify(
+                &aws_lc_rs::signature::RSA_PKCS1_2048_8192_SHA256,
+                message,
+                signature,
+            )
             .is_ok(),
         CoseKey::Akp { .. } => false,
     }
 }
 
 pub(crate) fn flags(assertion: &get_assertion::Response) -> Flags {
-    AuthenticatorData::parse(&assertion.auth_data).unwrap().flags
+    AuthenticatorData::parse(&assertion.auth_data)
+        .unwrap()
+        .flags
 }
 
 pub(crate) fn counter(auth_data: &[u8]) -> u32 {
@@ -388,7 +476,10 @@ pub(crate) fn counter(auth_data: &[u8]) -> u32 {
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    digest::digest(&digest::SHA256, bytes).as_ref().try_into().unwrap()
+    digest::digest(&digest::SHA256, bytes)
+        .as_ref()
+        .try_into()
+        .unwrap()
 }
 
 pub(crate) fn user(number: u8) -> UserEntity {
@@ -400,13 +491,23 @@ pub(crate) fn user(number: u8) -> UserEntity {
 }
 
 pub(crate) fn params(alg: CoseAlgorithm) -> CredentialParameters {
-    CredentialParameters { alg, type_: "public-key".into() }
+    CredentialParameters {
+        alg,
+        type_: "public-key".into(),
+    }
 }
 
 pub(crate) fn descriptor(id: &[u8]) -> CredentialDescriptor {
-    CredentialDescriptor { id: id.to_vec(), type_: "public-key".into(), transports: None }
+    CredentialDescriptor {
+        id: id.to_vec(),
+        type_: "public-key".into(),
+        transports: None,
+    }
 }
 
 pub(crate) fn mc_options(rk: bool) -> make_credential::Options {
-    make_credential::Options { rk: Some(rk), ..Default::default() }
+    make_credential::Options {
+        rk: Some(rk),
+        ..Default::default()
+    }
 }

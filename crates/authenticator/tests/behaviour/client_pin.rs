@@ -19,7 +19,10 @@ fn a_pin_is_set_once_and_changed_with_the_old_one() {
         bench.protocol = protocol;
         bench.set_pin(PIN).unwrap();
         assert_eq!(bench.set_pin("another"), Err(Status::PIN_AUTH_INVALID));
-        assert_eq!(bench.change_pin("wrong", "another"), Err(Status::PIN_INVALID));
+        assert_eq!(
+            bench.change_pin("wrong", "another"),
+            Err(Status::PIN_INVALID)
+        );
         bench.change_pin(PIN, "another").unwrap();
         assert_eq!(bench.token(PIN, MC, Some(RP)), Err(Status::PIN_INVALID));
         bench.token("another", MC, Some(RP)).unwrap();
@@ -30,7 +33,11 @@ fn a_pin_is_set_once_and_changed_with_the_old_one() {
 fn a_new_pin_must_be_long_enough_in_code_points_and_short_enough_in_bytes() {
     let mut bench = Bench::new("fido-2.1");
     for short in ["", "123", "äöü", "😌😌😌"] {
-        assert_eq!(bench.set_pin(short), Err(Status::PIN_POLICY_VIOLATION), "{short}");
+        assert_eq!(
+            bench.set_pin(short),
+            Err(Status::PIN_POLICY_VIOLATION),
+            "{short}"
+        );
     }
     // 64 bytes leave no room for the zero byte that ends it.
     let (key_agreement, secret) = bench.agree();
@@ -41,7 +48,10 @@ fn a_new_pin_must_be_long_enough_in_code_points_and_short_enough_in_bytes() {
         new_pin_enc: Some(SecretBytes::from(new_pin_enc)),
         ..bench.pin_request(SubCommand::SetPin)
     };
-    assert_eq!(bench.client_pin(&request), Err(Status::PIN_POLICY_VIOLATION));
+    assert_eq!(
+        bench.client_pin(&request),
+        Err(Status::PIN_POLICY_VIOLATION)
+    );
     bench.set_pin(&"x".repeat(63)).unwrap();
     bench.token(&"x".repeat(63), MC, Some(RP)).unwrap();
 }
@@ -58,7 +68,11 @@ fn a_new_pin_that_is_not_64_bytes_is_an_invalid_parameter() {
             new_pin_enc: Some(SecretBytes::from(new_pin_enc)),
             ..bench.pin_request(SubCommand::SetPin)
         };
-        assert_eq!(bench.client_pin(&request), Err(Status::INVALID_PARAMETER), "{length}");
+        assert_eq!(
+            bench.client_pin(&request),
+            Err(Status::INVALID_PARAMETER),
+            "{length}"
+        );
     }
 }
 
@@ -82,19 +96,56 @@ fn every_missing_parameter_is_named_as_such() {
     let (plain, _) = bench.token_request(PIN, None, None);
     let change = bench.change_pin_request(PIN, "another");
     for request in [
-        Request { key_agreement: None, ..token.clone() },
-        Request { pin_hash_enc: None, ..token.clone() },
-        Request { permissions: None, ..token.clone() },
-        Request { rp_id: None, ..token.clone() },
-        Request { pin_uv_auth_protocol: None, ..token },
-        Request { key_agreement: None, ..plain.clone() },
-        Request { pin_hash_enc: None, ..plain },
-        Request { pin_uv_auth_param: None, ..change.clone() },
-        Request { new_pin_enc: None, ..change.clone() },
-        Request { pin_hash_enc: None, ..change },
-        Request { pin_uv_auth_protocol: None, ..bench.pin_request(SubCommand::GetKeyAgreement) },
+        Request {
+            key_agreement: None,
+            ..token.clone()
+        },
+        Request {
+            pin_hash_enc: None,
+            ..token.clone()
+        },
+        Request {
+            permissions: None,
+            ..token.clone()
+        },
+        Request {
+            rp_id: None,
+            ..token.clone()
+        },
+        Request {
+            pin_uv_auth_protocol: None,
+            ..token
+        },
+        Request {
+            key_agreement: None,
+            ..plain.clone()
+        },
+        Request {
+            pin_hash_enc: None,
+            ..plain
+        },
+        Request {
+            pin_uv_auth_param: None,
+            ..change.clone()
+        },
+        Request {
+            new_pin_enc: None,
+            ..change.clone()
+        },
+        Request {
+            pin_hash_enc: None,
+            ..change
+        },
+        Request {
+            pin_uv_auth_protocol: None,
+            ..bench.pin_request(SubCommand::GetKeyAgreement)
+        },
     ] {
-        assert_eq!(bench.client_pin(&request), Err(Status::MISSING_PARAMETER), "{request:?}");
+        assert_eq!(
+            bench.client_pin(&request),
+            Err(Status::MISSING_PARAMETER),
+            "{request:?}"
+        );
     }
     assert_eq!(bench.retries(), 8);
 }
@@ -103,21 +154,36 @@ fn every_missing_parameter_is_named_as_such() {
 fn an_unknown_protocol_or_subcommand_has_its_status() {
     let mut bench = Bench::with_pin("fido-2.1");
     for protocol in [0, 3, 257] {
-        let request =
-            Request { pin_uv_auth_protocol: Some(protocol), ..bench.pin_request(SubCommand::GetKeyAgreement) };
+        let request = Request {
+            pin_uv_auth_protocol: Some(protocol),
+            ..bench.pin_request(SubCommand::GetKeyAgreement)
+        };
         assert_eq!(bench.client_pin(&request), Err(Status::INVALID_PARAMETER));
     }
     for sub_command in [0x00, 0x08, 0x0a, 0xff, 0x06, 0x07] {
-        let request = Request { sub_command, ..bench.pin_request(SubCommand::GetKeyAgreement) };
-        assert_eq!(bench.client_pin(&request), Err(Status::INVALID_SUBCOMMAND), "{sub_command}");
+        let request = Request {
+            sub_command,
+            ..bench.pin_request(SubCommand::GetKeyAgreement)
+        };
+        assert_eq!(
+            bench.client_pin(&request),
+            Err(Status::INVALID_SUBCOMMAND),
+            "{sub_command}"
+        );
     }
 }
 
 #[test]
 fn a_2_0_key_has_no_permissions_and_one_protocol() {
     let mut bench = Bench::with_pin("fido-2.0");
-    assert_eq!(bench.token(PIN, MC, Some(RP)), Err(Status::INVALID_SUBCOMMAND));
-    let request = Request { pin_uv_auth_protocol: Some(2), ..bench.pin_request(SubCommand::GetKeyAgreement) };
+    assert_eq!(
+        bench.token(PIN, MC, Some(RP)),
+        Err(Status::INVALID_SUBCOMMAND)
+    );
+    let request = Request {
+        pin_uv_auth_protocol: Some(2),
+        ..bench.pin_request(SubCommand::GetKeyAgreement)
+    };
     assert_eq!(bench.client_pin(&request), Err(Status::INVALID_PARAMETER));
     bench.plain_token(PIN).unwrap();
 }
@@ -143,7 +209,10 @@ fn wrong_pins_count_down_on_every_subcommand() {
     assert_eq!(bench.retries(), 7);
     assert_eq!(bench.token("wrong", MC, Some(RP)), Err(Status::PIN_INVALID));
     assert_eq!(bench.retries(), 6);
-    assert_eq!(bench.change_pin("wrong", "another"), Err(Status::PIN_AUTH_BLOCKED));
+    assert_eq!(
+        bench.change_pin("wrong", "another"),
+        Err(Status::PIN_AUTH_BLOCKED)
+    );
     assert_eq!(bench.retries(), 5);
 }
 
@@ -162,21 +231,45 @@ fn the_right_pin_gives_all_tries_back() {
 #[test]
 fn after_three_wrong_pins_only_a_power_cycle_helps_and_nothing_is_spent() {
     let mut bench = Bench::with_pin("fido-2.1");
-    for expected in [Status::PIN_INVALID, Status::PIN_INVALID, Status::PIN_AUTH_BLOCKED] {
+    for expected in [
+        Status::PIN_INVALID,
+        Status::PIN_INVALID,
+        Status::PIN_AUTH_BLOCKED,
+    ] {
         assert_eq!(bench.token("wrong", MC, Some(RP)), Err(expected));
     }
     assert_eq!(bench.retries(), 5);
     for _ in 0..5 {
-        assert_eq!(bench.token(PIN, MC, Some(RP)), Err(Status::PIN_AUTH_BLOCKED), "even the right PIN");
+        assert_eq!(
+            bench.token(PIN, MC, Some(RP)),
+            Err(Status::PIN_AUTH_BLOCKED),
+            "even the right PIN"
+        );
         assert_eq!(bench.plain_token(PIN), Err(Status::PIN_AUTH_BLOCKED));
-        assert_eq!(bench.change_pin(PIN, "another"), Err(Status::PIN_AUTH_BLOCKED));
-        assert_eq!(bench.token("wrong", MC, Some(RP)), Err(Status::PIN_AUTH_BLOCKED));
+        assert_eq!(
+            bench.change_pin(PIN, "another"),
+            Err(Status::PIN_AUTH_BLOCKED)
+        );
+        assert_eq!(
+            bench.token("wrong", MC, Some(RP)),
+            Err(Status::PIN_AUTH_BLOCKED)
+        );
     }
-    let response = bench.client_pin(&bench.pin_request(SubCommand::GetPinRetries)).unwrap();
-    assert_eq!((response.pin_retries, response.power_cycle_state), (Some(5), Some(true)));
+    let response = bench
+        .client_pin(&bench.pin_request(SubCommand::GetPinRetries))
+        .unwrap();
+    assert_eq!(
+        (response.pin_retries, response.power_cycle_state),
+        (Some(5), Some(true))
+    );
     bench.power_cycle();
-    let response = bench.client_pin(&bench.pin_request(SubCommand::GetPinRetries)).unwrap();
-    assert_eq!((response.pin_retries, response.power_cycle_state), (Some(5), Some(false)));
+    let response = bench
+        .client_pin(&bench.pin_request(SubCommand::GetPinRetries))
+        .unwrap();
+    assert_eq!(
+        (response.pin_retries, response.power_cycle_state),
+        (Some(5), Some(false))
+    );
     bench.token(PIN, MC, Some(RP)).unwrap();
     assert_eq!(bench.retries(), 8);
 }
@@ -208,7 +301,11 @@ fn after_eight_wrong_pins_the_right_one_is_refused_everywhere() {
         bench.power_cycle();
     }
     bench.restart();
-    assert_eq!(bench.token(PIN, MC, Some(RP)), Err(Status::PIN_BLOCKED), "after a restart too");
+    assert_eq!(
+        bench.token(PIN, MC, Some(RP)),
+        Err(Status::PIN_BLOCKED),
+        "after a restart too"
+    );
     assert_eq!(bench.retries(), 0);
 }
 
@@ -238,7 +335,10 @@ fn a_try_is_lost_durably_before_the_pin_is_compared() {
         assert_eq!(bench.client_pin(&request), Err(Status::OTHER));
         assert_eq!(bench.retries(), 7);
         bench.restart();
-        assert_eq!(bench.retries(), if fault == Fault::AfterWrite { 7 } else { 8 });
+        assert_eq!(
+            bench.retries(),
+            if fault == Fault::AfterWrite { 7 } else { 8 }
+        );
     }
 }
 
@@ -256,7 +356,11 @@ fn a_failing_store_gives_no_more_than_eight_tries() {
 fn key_agreement_is_fresh_after_power_up_and_after_a_wrong_pin_only() {
     let mut bench = Bench::with_pin("fido-2.1");
     let key = |bench: &mut Bench| {
-        bench.client_pin(&bench.pin_request(SubCommand::GetKeyAgreement)).unwrap().key_agreement.unwrap()
+        bench
+            .client_pin(&bench.pin_request(SubCommand::GetKeyAgreement))
+            .unwrap()
+            .key_agreement
+            .unwrap()
     };
     let first = key(&mut bench);
     bench.token(PIN, MC, Some(RP)).unwrap();
@@ -290,7 +394,9 @@ fn a_wrong_length_of_the_pin_hash_is_a_wrong_pin() {
 fn a_platform_key_off_the_curve_is_an_invalid_parameter_and_costs_nothing() {
     let mut bench = Bench::with_pin("fido-2.1");
     let (mut request, _) = bench.token_request("wrong", Some(MC), Some(RP));
-    let Some(webauthn::cose::CoseKey::Ec2 { y, .. }) = &mut request.key_agreement else { panic!("no key") };
+    let Some(webauthn::cose::CoseKey::Ec2 { y, .. }) = &mut request.key_agreement else {
+        panic!("no key")
+    };
     y[31] ^= 1;
     assert_eq!(bench.client_pin(&request), Err(Status::INVALID_PARAMETER));
     assert_eq!(bench.retries(), 8);
@@ -304,13 +410,24 @@ fn permissions_that_the_key_does_not_give_are_unauthorized() {
         Permissions::LARGE_BLOB_WRITE,
         Permissions::PERSISTENT_CREDENTIAL_MANAGEMENT_READ_ONLY,
     ] {
-        assert_eq!(bench.token("wrong", permission, None), Err(Status::UNAUTHORIZED_PERMISSION));
-        assert_eq!(bench.token(PIN, permission | MC, Some(RP)), Err(Status::UNAUTHORIZED_PERMISSION));
+        assert_eq!(
+            bench.token("wrong", permission, None),
+            Err(Status::UNAUTHORIZED_PERMISSION)
+        );
+        assert_eq!(
+            bench.token(PIN, permission | MC, Some(RP)),
+            Err(Status::UNAUTHORIZED_PERMISSION)
+        );
     }
-    assert_eq!(bench.token(PIN, Permissions(0), Some(RP)), Err(Status::INVALID_PARAMETER));
+    assert_eq!(
+        bench.token(PIN, Permissions(0), Some(RP)),
+        Err(Status::INVALID_PARAMETER)
+    );
     assert_eq!(bench.retries(), 8);
     // An undefined bit is passed over.
-    bench.token(PIN, Permissions(0x80 | MC.0), Some(RP)).unwrap();
+    bench
+        .token(PIN, Permissions(0x80 | MC.0), Some(RP))
+        .unwrap();
 }
 
 #[test]
@@ -318,8 +435,14 @@ fn get_pin_token_takes_no_permissions_on_a_2_1_key() {
     let mut bench = Bench::with_pin("fido-2.1");
     let (request, _) = bench.token_request(PIN, None, None);
     for request in [
-        Request { permissions: Some(1), ..request.clone() },
-        Request { rp_id: Some(RP.into()), ..request.clone() },
+        Request {
+            permissions: Some(1),
+            ..request.clone()
+        },
+        Request {
+            rp_id: Some(RP.into()),
+            ..request.clone()
+        },
     ] {
         assert_eq!(bench.client_pin(&request), Err(Status::INVALID_PARAMETER));
     }
@@ -330,7 +453,10 @@ fn a_new_token_ends_the_old_one() {
     let mut bench = Bench::with_pin("fido-2.1");
     let old = bench.mc_token();
     let new = bench.mc_token();
-    assert_eq!(bench.make(&bench.mc(Some(&old))).unwrap_err(), Status::PIN_AUTH_INVALID);
+    assert_eq!(
+        bench.make(&bench.mc(Some(&old))).unwrap_err(),
+        Status::PIN_AUTH_INVALID
+    );
     bench.make(&bench.mc(Some(&new))).unwrap();
 }
 
@@ -339,7 +465,10 @@ fn a_changed_pin_ends_the_token() {
     let mut bench = Bench::with_pin("fido-2.1");
     let token = bench.mc_token();
     bench.change_pin(PIN, "another").unwrap();
-    assert_eq!(bench.make(&bench.mc(Some(&token))).unwrap_err(), Status::PIN_AUTH_INVALID);
+    assert_eq!(
+        bench.make(&bench.mc(Some(&token))).unwrap_err(),
+        Status::PIN_AUTH_INVALID
+    );
 }
 
 #[test]
@@ -347,8 +476,14 @@ fn a_2_1_token_serves_one_command_and_a_2_0_token_many() {
     let mut bench = Bench::with_pin("fido-2.1");
     let token = bench.token(PIN, MC | GA, Some(RP)).unwrap();
     let made = bench.make(&bench.mc(Some(&token))).unwrap();
-    assert_eq!(bench.make(&bench.mc(Some(&token))).unwrap_err(), Status::PIN_AUTH_INVALID);
-    assert_eq!(bench.get(&bench.ga(Some(&token), &[&made.id])).unwrap_err(), Status::PIN_AUTH_INVALID);
+    assert_eq!(
+        bench.make(&bench.mc(Some(&token))).unwrap_err(),
+        Status::PIN_AUTH_INVALID
+    );
+    assert_eq!(
+        bench.get(&bench.ga(Some(&token), &[&made.id])).unwrap_err(),
+        Status::PIN_AUTH_INVALID
+    );
 
     let mut bench = Bench::with_pin("fido-2.0");
     let token = bench.plain_token(PIN).unwrap();
@@ -362,13 +497,19 @@ fn tokens_end_with_their_timers() {
     let mut bench = Bench::with_pin("fido-2.1");
     let token = bench.mc_token();
     bench.now += Duration::from_secs(30);
-    assert_eq!(bench.make(&bench.mc(Some(&token))).unwrap_err(), Status::PIN_AUTH_INVALID);
+    assert_eq!(
+        bench.make(&bench.mc(Some(&token))).unwrap_err(),
+        Status::PIN_AUTH_INVALID
+    );
     let token = bench.mc_token();
     bench.now += Duration::from_millis(29_999);
     bench.make(&bench.mc(Some(&token))).unwrap();
     let token = bench.mc_token();
     bench.power_cycle();
-    assert_eq!(bench.make(&bench.mc(Some(&token))).unwrap_err(), Status::PIN_AUTH_INVALID);
+    assert_eq!(
+        bench.make(&bench.mc(Some(&token))).unwrap_err(),
+        Status::PIN_AUTH_INVALID
+    );
 }
 
 #[test]
@@ -380,7 +521,10 @@ fn a_finger_gives_a_token_with_presence() {
     assert!(bench.asked.is_empty(), "the finger was the touch");
     // After 30 s it is not any more: a second token, used late.
     let token = bench.uv_token(MC | GA, Some(RP)).unwrap();
-    let wrong = ctap::get_assertion::Request { rp_id: RP.into(), ..bench.ga(Some(&token), &[&[9; 32]]) };
+    let wrong = ctap::get_assertion::Request {
+        rp_id: RP.into(),
+        ..bench.ga(Some(&token), &[&[9; 32]])
+    };
     assert_eq!(bench.get(&wrong).unwrap_err(), Status::NO_CREDENTIALS);
     bench.now += Duration::from_secs(31);
     bench.make(&bench.mc(Some(&token))).unwrap();
@@ -391,16 +535,28 @@ fn a_finger_gives_a_token_with_presence() {
 fn wrong_fingers_count_down_and_then_only_the_pin_helps() {
     let mut bench = Bench::with_pin("fido-2.1-bio");
     let uv_retries = |bench: &mut Bench| {
-        bench.client_pin(&bench.pin_request(SubCommand::GetUvRetries)).unwrap().uv_retries.unwrap()
+        bench
+            .client_pin(&bench.pin_request(SubCommand::GetUvRetries))
+            .unwrap()
+            .uv_retries
+            .unwrap()
     };
     bench.person = Person::Lays(FingerMatch::NoMatch);
     for left in (0..u64::from(MAX_UV_RETRIES)).rev() {
-        let expected = if left == 0 { Status::UV_BLOCKED } else { Status::UV_INVALID };
+        let expected = if left == 0 {
+            Status::UV_BLOCKED
+        } else {
+            Status::UV_INVALID
+        };
         assert_eq!(bench.uv_token(MC, Some(RP)), Err(expected));
         assert_eq!(uv_retries(&mut bench), left);
     }
     bench.person = Person::Touches;
-    assert_eq!(bench.uv_token(MC, Some(RP)), Err(Status::UV_BLOCKED), "the right finger, too late");
+    assert_eq!(
+        bench.uv_token(MC, Some(RP)),
+        Err(Status::UV_BLOCKED),
+        "the right finger, too late"
+    );
     bench.restart();
     assert_eq!(uv_retries(&mut bench), 0);
     bench.token(PIN, MC, Some(RP)).unwrap();
@@ -412,7 +568,10 @@ fn wrong_fingers_count_down_and_then_only_the_pin_helps() {
 fn a_poor_image_and_a_timeout_cost_no_try() {
     let mut bench = Bench::new("fido-2.1-bio");
     bench.person = Person::Waits;
-    assert_eq!(bench.uv_token(MC, Some(RP)), Err(Status::USER_ACTION_TIMEOUT));
+    assert_eq!(
+        bench.uv_token(MC, Some(RP)),
+        Err(Status::USER_ACTION_TIMEOUT)
+    );
     assert_eq!(bench.key.state().uv_retries(), MAX_UV_RETRIES);
     let (key_agreement, _) = bench.agree();
     let request = Request {
@@ -438,8 +597,16 @@ fn a_token_is_bound_to_the_first_relying_party() {
     let made = bench.make_simply(false, 1, RP);
     let token2 = bench.plain_token(PIN).unwrap();
     assert_ne!(token, token2);
-    assert_eq!(bench.get(&bench.ga(Some(&token2), &[&[1; 32]])).unwrap_err(), Status::NO_CREDENTIALS);
-    let other = ctap::get_assertion::Request { rp_id: "other.example".into(), ..bench.ga(Some(&token2), &[&made.id]) };
+    assert_eq!(
+        bench
+            .get(&bench.ga(Some(&token2), &[&[1; 32]]))
+            .unwrap_err(),
+        Status::NO_CREDENTIALS
+    );
+    let other = ctap::get_assertion::Request {
+        rp_id: "other.example".into(),
+        ..bench.ga(Some(&token2), &[&made.id])
+    };
     assert_eq!(bench.get(&other).unwrap_err(), Status::PIN_AUTH_INVALID);
     bench.get(&bench.ga(Some(&token2), &[&made.id])).unwrap();
 }
@@ -448,9 +615,15 @@ fn a_token_is_bound_to_the_first_relying_party() {
 fn a_token_for_one_thing_does_not_do_another() {
     let mut bench = Bench::with_pin("fido-2.1");
     let token = bench.ga_token();
-    assert_eq!(bench.make(&bench.mc(Some(&token))).unwrap_err(), Status::PIN_AUTH_INVALID);
+    assert_eq!(
+        bench.make(&bench.mc(Some(&token))).unwrap_err(),
+        Status::PIN_AUTH_INVALID
+    );
     let token = bench.token(PIN, MC, Some("other.example")).unwrap();
-    assert_eq!(bench.make(&bench.mc(Some(&token))).unwrap_err(), Status::PIN_AUTH_INVALID);
+    assert_eq!(
+        bench.make(&bench.mc(Some(&token))).unwrap_err(),
+        Status::PIN_AUTH_INVALID
+    );
     // The other protocol's MAC with the right token.
     let token = bench.mc_token();
     let request = ctap::make_credential::Request {

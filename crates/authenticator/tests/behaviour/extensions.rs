@@ -20,17 +20,27 @@ fn make(bench: &mut Bench, rk: bool, input: ExtensionsInput) -> Made {
 }
 
 fn output(made: &Made) -> ExtensionsOutput {
-    made.extensions.as_deref().map(|bytes| ExtensionsOutput::decode(bytes).unwrap()).unwrap_or_default()
+    made.extensions
+        .as_deref()
+        .map(|bytes| ExtensionsOutput::decode(bytes).unwrap())
+        .unwrap_or_default()
 }
 
 fn protect(level: u64) -> ExtensionsInput {
-    ExtensionsInput { cred_protect: Some(level), ..ExtensionsInput::default() }
+    ExtensionsInput {
+        cred_protect: Some(level),
+        ..ExtensionsInput::default()
+    }
 }
 
 #[test]
 fn without_extensions_there_is_no_output() {
     let mut bench = Bench::new("fido-2.1");
-    assert!(make(&mut bench, false, ExtensionsInput::default()).extensions.is_none());
+    assert!(
+        make(&mut bench, false, ExtensionsInput::default())
+            .extensions
+            .is_none()
+    );
 }
 
 #[test]
@@ -70,25 +80,48 @@ fn cred_protect_3_is_not_told_by_an_exclude_list_without_verification() {
     let mut bench = Bench::with_pin("fido-2.1-muv");
     let made = make(&mut bench, false, protect(3));
     let exclude_list = Some(vec![descriptor(&made.id)]);
-    let request = make_credential::Request { exclude_list: exclude_list.clone(), ..bench.mc(None) };
+    let request = make_credential::Request {
+        exclude_list: exclude_list.clone(),
+        ..bench.mc(None)
+    };
     bench.make(&request).unwrap();
     let token = bench.mc_token();
-    let request = make_credential::Request { exclude_list, ..bench.mc(Some(&token)) };
-    assert_eq!(bench.make(&request).unwrap_err(), Status::CREDENTIAL_EXCLUDED);
+    let request = make_credential::Request {
+        exclude_list,
+        ..bench.mc(Some(&token))
+    };
+    assert_eq!(
+        bench.make(&request).unwrap_err(),
+        Status::CREDENTIAL_EXCLUDED
+    );
 }
 
 #[test]
 fn an_impossible_level_is_refused_and_a_2_0_key_does_not_know_it() {
     let mut bench = Bench::new("fido-2.1");
     for level in [0, 4, 255] {
-        let request = make_credential::Request { extensions: Some(protect(level)), ..bench.mc(None) };
-        assert_eq!(bench.make(&request).unwrap_err(), Status::INVALID_OPTION, "{level}");
+        let request = make_credential::Request {
+            extensions: Some(protect(level)),
+            ..bench.mc(None)
+        };
+        assert_eq!(
+            bench.make(&request).unwrap_err(),
+            Status::INVALID_OPTION,
+            "{level}"
+        );
     }
-    assert!(make(&mut Bench::new("fido-2.0"), true, protect(3)).extensions.is_none());
+    assert!(
+        make(&mut Bench::new("fido-2.0"), true, protect(3))
+            .extensions
+            .is_none()
+    );
 }
 
 fn hmac() -> ExtensionsInput {
-    ExtensionsInput { hmac_secret: Some(true), ..ExtensionsInput::default() }
+    ExtensionsInput {
+        hmac_secret: Some(true),
+        ..ExtensionsInput::default()
+    }
 }
 
 fn salts(bench: &mut Bench, salts: &[u8]) -> (get_assertion::ExtensionsInput, SharedSecret) {
@@ -102,13 +135,22 @@ fn salts(bench: &mut Bench, salts: &[u8]) -> (get_assertion::ExtensionsInput, Sh
         pin_uv_auth_protocol: (bench.protocol == PinUvAuthProtocol::Two).then_some(2),
     };
     let hmac_secret = Some(BoolOr::Other(input));
-    (get_assertion::ExtensionsInput { hmac_secret, ..get_assertion::ExtensionsInput::default() }, secret)
+    (
+        get_assertion::ExtensionsInput {
+            hmac_secret,
+            ..get_assertion::ExtensionsInput::default()
+        },
+        secret,
+    )
 }
 
 fn evaluate(bench: &mut Bench, id: &[u8], salt: &[u8], verified: bool) -> Option<Vec<u8>> {
     let token = verified.then(|| bench.ga_token());
     let (extensions, secret) = salts(bench, salt);
-    let request = get_assertion::Request { extensions: Some(extensions), ..bench.ga(token.as_deref(), &[id]) };
+    let request = get_assertion::Request {
+        extensions: Some(extensions),
+        ..bench.ga(token.as_deref(), &[id])
+    };
     let assertion = bench.get(&request).unwrap();
     let data = AuthenticatorData::parse(&assertion.auth_data).unwrap();
     let output = get_assertion::ExtensionsOutput::decode(data.extensions?).unwrap();
@@ -126,14 +168,20 @@ fn hmac_secret_is_stable_and_of_its_credential_salt_and_verification() {
             let one = evaluate(&mut bench, &made.id, &[1; 32], false).unwrap();
             assert_eq!(one.len(), 32);
             bench.restart();
-            assert_eq!(evaluate(&mut bench, &made.id, &[1; 32], false).unwrap(), one);
+            assert_eq!(
+                evaluate(&mut bench, &made.id, &[1; 32], false).unwrap(),
+                one
+            );
             let verified = evaluate(&mut bench, &made.id, &[1; 32], true).unwrap();
             assert_ne!(verified, one);
             let two = evaluate(&mut bench, &made.id, &[[1; 32], [2; 32]].concat(), false).unwrap();
             assert_eq!(two[..32], one);
             assert_ne!(two[32..], one);
             let other = make(&mut bench, false, hmac());
-            assert_ne!(evaluate(&mut bench, &other.id, &[1; 32], false).unwrap(), one);
+            assert_ne!(
+                evaluate(&mut bench, &other.id, &[1; 32], false).unwrap(),
+                one
+            );
         }
     }
 }
@@ -152,24 +200,40 @@ fn broken_salts_are_refused_before_a_touch() {
     let mut bench = Bench::with_pin("fido-2.1");
     let made = make(&mut bench, false, hmac());
     let send = |bench: &mut Bench, extensions, up: Option<bool>| {
-        let options = Some(get_assertion::Options { up, ..get_assertion::Options::default() });
-        let request =
-            get_assertion::Request { extensions: Some(extensions), options, ..bench.ga(None, &[&made.id]) };
+        let options = Some(get_assertion::Options {
+            up,
+            ..get_assertion::Options::default()
+        });
+        let request = get_assertion::Request {
+            extensions: Some(extensions),
+            options,
+            ..bench.ga(None, &[&made.id])
+        };
         let result = bench.get(&request).map(drop);
         assert!(bench.asked.is_empty() || result.is_ok());
         result
     };
     for length in [16, 48, 96] {
         let (extensions, _) = salts(&mut bench, &vec![1; length]);
-        assert_eq!(send(&mut bench, extensions, None), Err(Status::INVALID_PARAMETER), "{length}");
+        assert_eq!(
+            send(&mut bench, extensions, None),
+            Err(Status::INVALID_PARAMETER),
+            "{length}"
+        );
     }
     let (mut extensions, _) = salts(&mut bench, &[1; 32]);
     if let Some(BoolOr::Other(input)) = &mut extensions.hmac_secret {
         input.salt_auth[0] ^= 1;
     }
-    assert_eq!(send(&mut bench, extensions, None), Err(Status::PIN_AUTH_INVALID));
+    assert_eq!(
+        send(&mut bench, extensions, None),
+        Err(Status::PIN_AUTH_INVALID)
+    );
     let (extensions, _) = salts(&mut bench, &[1; 32]);
-    assert_eq!(send(&mut bench, extensions.clone(), Some(false)), Err(Status::UNSUPPORTED_OPTION));
+    assert_eq!(
+        send(&mut bench, extensions.clone(), Some(false)),
+        Err(Status::UNSUPPORTED_OPTION)
+    );
     send(&mut bench, extensions, None).unwrap();
 }
 
@@ -184,26 +248,52 @@ fn cred_blob_comes_back_from_discoverable_credentials() {
         let made = make(&mut bench, rk, blob(length));
         assert_eq!(output(&made).cred_blob, Some(stored));
         let token = bench.ga_token();
-        let extensions = get_assertion::ExtensionsInput { cred_blob: Some(true), ..Default::default() };
-        let request =
-            get_assertion::Request { extensions: Some(extensions), ..bench.ga(Some(&token), &[&made.id]) };
+        let extensions = get_assertion::ExtensionsInput {
+            cred_blob: Some(true),
+            ..Default::default()
+        };
+        let request = get_assertion::Request {
+            extensions: Some(extensions),
+            ..bench.ga(Some(&token), &[&made.id])
+        };
         let assertion = bench.get(&request).unwrap();
         let data = AuthenticatorData::parse(&assertion.auth_data).unwrap();
         let output = get_assertion::ExtensionsOutput::decode(data.extensions.unwrap()).unwrap();
-        assert_eq!(output.cred_blob.unwrap().len(), if stored { length } else { 0 });
+        assert_eq!(
+            output.cred_blob.unwrap().len(),
+            if stored { length } else { 0 }
+        );
     }
 }
 
 #[test]
 fn the_minimum_pin_length_is_told_to_whom_it_may_concern() {
     let mut bench = Bench::with_pin("fido-2.1");
-    let wanted = || ExtensionsInput { min_pin_length: Some(true), ..ExtensionsInput::default() };
-    assert_eq!(output(&make(&mut bench, false, wanted())).min_pin_length, None);
-    let token = bench.token(PIN, Permissions::AUTHENTICATOR_CONFIG, None).unwrap();
-    bench.set_min_pin_length(&token, Some(6), Some(&[RP]), None).unwrap();
-    assert_eq!(output(&make(&mut bench, false, wanted())).min_pin_length, Some(6));
-    let token = bench.token(PIN, Permissions::MAKE_CREDENTIAL, Some("other.example")).unwrap();
-    let mut request = make_credential::Request { extensions: Some(wanted()), ..bench.mc(Some(&token)) };
+    let wanted = || ExtensionsInput {
+        min_pin_length: Some(true),
+        ..ExtensionsInput::default()
+    };
+    assert_eq!(
+        output(&make(&mut bench, false, wanted())).min_pin_length,
+        None
+    );
+    let token = bench
+        .token(PIN, Permissions::AUTHENTICATOR_CONFIG, None)
+        .unwrap();
+    bench
+        .set_min_pin_length(&token, Some(6), Some(&[RP]), None)
+        .unwrap();
+    assert_eq!(
+        output(&make(&mut bench, false, wanted())).min_pin_length,
+        Some(6)
+    );
+    let token = bench
+        .token(PIN, Permissions::MAKE_CREDENTIAL, Some("other.example"))
+        .unwrap();
+    let mut request = make_credential::Request {
+        extensions: Some(wanted()),
+        ..bench.mc(Some(&token))
+    };
     request.rp.id = "other.example".into();
     request.user = user(2);
     assert_eq!(output(&bench.make(&request).unwrap()).min_pin_length, None);

@@ -10,7 +10,13 @@ use ctap::{Command, Status};
 use crate::bench::{Bench, ONE, PIN, RP, TWO, counter, descriptor, flags};
 
 fn without_touch(request: Request) -> Request {
-    Request { options: Some(Options { up: Some(false), ..Options::default() }), ..request }
+    Request {
+        options: Some(Options {
+            up: Some(false),
+            ..Options::default()
+        }),
+        ..request
+    }
 }
 
 #[test]
@@ -23,7 +29,13 @@ fn a_credential_signs_at_a_touch() {
         assert!(flags(&assertion).user_present() && !flags(&assertion).user_verified());
         assert_eq!(assertion.credential.unwrap().id, made.id);
         assert_eq!(assertion.number_of_credentials, None);
-        assert!(matches!(&bench.asked[..], [Interaction::Touch { purpose: Purpose::GetAssertion { .. }, .. }]));
+        assert!(matches!(
+            &bench.asked[..],
+            [Interaction::Touch {
+                purpose: Purpose::GetAssertion { .. },
+                ..
+            }]
+        ));
     }
 }
 
@@ -55,7 +67,10 @@ fn nothing_to_sign_with_is_said_without_a_touch() {
     let other = bench.make_simply(true, 1, "other.example");
     let sealed = bench.make_simply(false, 1, "other.example");
     for allow in [&[][..], &[&[9; 32][..]], &[&other.id], &[&sealed.id]] {
-        assert_eq!(bench.get(&bench.ga(None, allow)).unwrap_err(), Status::NO_CREDENTIALS);
+        assert_eq!(
+            bench.get(&bench.ga(None, allow)).unwrap_err(),
+            Status::NO_CREDENTIALS
+        );
         assert!(bench.asked.is_empty());
     }
 }
@@ -66,10 +81,15 @@ fn a_credential_of_another_key_does_not_sign() {
     let mut other = Bench::with(
         crate::bench::profile("fido-2.1"),
         authenticator::State::fresh(
-            &mut <rand_chacha::ChaCha20Rng as rand_chacha::rand_core::SeedableRng>::seed_from_u64(99),
+            &mut <rand_chacha::ChaCha20Rng as rand_chacha::rand_core::SeedableRng>::seed_from_u64(
+                99,
+            ),
         ),
     );
-    assert_eq!(other.get(&other.ga(None, &[&made.id])).unwrap_err(), Status::NO_CREDENTIALS);
+    assert_eq!(
+        other.get(&other.ga(None, &[&made.id])).unwrap_err(),
+        Status::NO_CREDENTIALS
+    );
 }
 
 #[test]
@@ -93,14 +113,20 @@ fn a_list_longer_than_announced_is_refused() {
     ids.push(&made.id);
     bench.get(&bench.ga(None, &ids)).unwrap();
     ids.push(&unknown);
-    assert_eq!(bench.get(&bench.ga(None, &ids)).unwrap_err(), Status::LIMIT_EXCEEDED);
+    assert_eq!(
+        bench.get(&bench.ga(None, &ids)).unwrap_err(),
+        Status::LIMIT_EXCEEDED
+    );
 }
 
 #[test]
 fn an_empty_allow_list_is_an_absent_one() {
     let mut bench = Bench::new("fido-2.1");
     let made = bench.make_simply(true, 1, RP);
-    let request = Request { allow_list: Some(vec![]), ..bench.ga(None, &[]) };
+    let request = Request {
+        allow_list: Some(vec![]),
+        ..bench.ga(None, &[])
+    };
     assert!(made.signed(&bench.get(&request).unwrap()));
 }
 
@@ -109,12 +135,24 @@ fn any_rk_option_is_unsupported() {
     let mut bench = Bench::new("fido-2.1");
     let made = bench.make_simply(true, 1, RP);
     for rk in [false, true] {
-        let options = Some(Options { rk: Some(rk), ..Options::default() });
-        let request = Request { options, ..bench.ga(None, &[&made.id]) };
+        let options = Some(Options {
+            rk: Some(rk),
+            ..Options::default()
+        });
+        let request = Request {
+            options,
+            ..bench.ga(None, &[&made.id])
+        };
         assert_eq!(bench.get(&request).unwrap_err(), Status::UNSUPPORTED_OPTION);
     }
-    let options = Some(Options { uv: Some(true), ..Options::default() });
-    let request = Request { options, ..bench.ga(None, &[&made.id]) };
+    let options = Some(Options {
+        uv: Some(true),
+        ..Options::default()
+    });
+    let request = Request {
+        options,
+        ..bench.ga(None, &[&made.id])
+    };
     assert_eq!(bench.get(&request).unwrap_err(), Status::INVALID_OPTION);
 }
 
@@ -122,25 +160,37 @@ fn any_rk_option_is_unsupported() {
 fn a_pre_flight_is_silent_and_leaves_no_flag() {
     let mut bench = Bench::with_pin("fido-2.1");
     let made = bench.make_simply(false, 1, RP);
-    let assertion = bench.get(&without_touch(bench.ga(None, &[&made.id]))).unwrap();
+    let assertion = bench
+        .get(&without_touch(bench.ga(None, &[&made.id])))
+        .unwrap();
     assert!(bench.asked.is_empty());
     assert!(made.signed(&assertion) && !flags(&assertion).user_present());
     // With a token it verifies, and the token stays good.
     let token = bench.ga_token();
-    let assertion = bench.get(&without_touch(bench.ga(Some(&token), &[&made.id]))).unwrap();
+    let assertion = bench
+        .get(&without_touch(bench.ga(Some(&token), &[&made.id])))
+        .unwrap();
     assert!(flags(&assertion).user_verified() && !flags(&assertion).user_present());
     let assertion = bench.get(&bench.ga(Some(&token), &[&made.id])).unwrap();
     assert!(flags(&assertion).user_verified() && flags(&assertion).user_present());
-    assert_eq!(bench.get(&bench.ga(Some(&token), &[&made.id])).unwrap_err(), Status::PIN_AUTH_INVALID);
+    assert_eq!(
+        bench.get(&bench.ga(Some(&token), &[&made.id])).unwrap_err(),
+        Status::PIN_AUTH_INVALID
+    );
 }
 
 #[test]
 fn always_uv_demands_a_token_but_lets_a_pre_flight_pass() {
     let mut bench = Bench::with_pin("fido-2.1-always-uv");
     let made = bench.make_simply(false, 1, RP);
-    assert_eq!(bench.get(&bench.ga(None, &[&made.id])).unwrap_err(), Status::PUAT_REQUIRED);
+    assert_eq!(
+        bench.get(&bench.ga(None, &[&made.id])).unwrap_err(),
+        Status::PUAT_REQUIRED
+    );
     assert!(bench.asked.is_empty());
-    bench.get(&without_touch(bench.ga(None, &[&made.id]))).unwrap();
+    bench
+        .get(&without_touch(bench.ga(None, &[&made.id])))
+        .unwrap();
     let token = bench.ga_token();
     bench.get(&bench.ga(Some(&token), &[&made.id])).unwrap();
 }
@@ -148,7 +198,10 @@ fn always_uv_demands_a_token_but_lets_a_pre_flight_pass() {
 #[test]
 fn an_empty_param_is_a_touch_and_then_the_state_of_the_pin() {
     let mut bench = Bench::new("fido-2.1");
-    let empty = Request { pin_uv_auth_param: Some(vec![]), ..bench.ga(None, &[]) };
+    let empty = Request {
+        pin_uv_auth_param: Some(vec![]),
+        ..bench.ga(None, &[])
+    };
     assert_eq!(bench.get(&empty).unwrap_err(), Status::PIN_NOT_SET);
     assert_eq!(bench.asked.len(), 1);
     bench.set_pin(PIN).unwrap();
@@ -158,7 +211,9 @@ fn an_empty_param_is_a_touch_and_then_the_state_of_the_pin() {
 #[test]
 fn several_accounts_come_newest_first_with_names_only_for_a_verified_user() {
     let mut bench = Bench::with_pin("fido-2.1");
-    let made: Vec<_> = (1..=3).map(|number| bench.make_simply(true, number, RP)).collect();
+    let made: Vec<_> = (1..=3)
+        .map(|number| bench.make_simply(true, number, RP))
+        .collect();
     bench.make_simply(true, 4, "other.example");
     bench.make_simply(false, 5, RP);
     for verified in [false, true] {
@@ -232,7 +287,9 @@ fn a_deleted_account_is_not_given_by_an_older_continuation() {
     bench.make_simply(true, 3, RP);
     bench.get(&bench.ga(None, &[])).unwrap();
     bench.channel = TWO;
-    let token = bench.token(PIN, Permissions::CREDENTIAL_MANAGEMENT, None).unwrap();
+    let token = bench
+        .token(PIN, Permissions::CREDENTIAL_MANAGEMENT, None)
+        .unwrap();
     bench.delete(&token, &second.id).unwrap();
     bench.channel = ONE;
     assert!(first.signed(&bench.next().unwrap()));
@@ -242,10 +299,20 @@ fn a_deleted_account_is_not_given_by_an_older_continuation() {
 #[test]
 fn a_finger_signs_in() {
     let mut bench = Bench::new("fido-2.1-bio");
-    let token = bench.uv_token(Permissions::MAKE_CREDENTIAL, Some(RP)).unwrap();
+    let token = bench
+        .uv_token(Permissions::MAKE_CREDENTIAL, Some(RP))
+        .unwrap();
     let made = bench.make(&bench.mc(Some(&token))).unwrap();
-    let options = Some(Options { uv: Some(true), ..Options::default() });
-    let assertion = bench.get(&Request { options, ..bench.ga(None, &[&made.id]) }).unwrap();
+    let options = Some(Options {
+        uv: Some(true),
+        ..Options::default()
+    });
+    let assertion = bench
+        .get(&Request {
+            options,
+            ..bench.ga(None, &[&made.id])
+        })
+        .unwrap();
     assert!(flags(&assertion).user_present() && flags(&assertion).user_verified());
     assert!(matches!(&bench.asked[..], [Interaction::BuiltInUv { .. }]));
 }
@@ -253,6 +320,12 @@ fn a_finger_signs_in() {
 #[test]
 fn get_assertion_keeps_to_max_msg_size_and_cbor() {
     let mut bench = Bench::new("fido-2.1");
-    assert_eq!(bench.send(Command::GetAssertion, &[0xa0]), Err(Status::MISSING_PARAMETER));
-    assert_eq!(bench.send(Command::GetNextAssertion, &[]), Err(Status::NOT_ALLOWED));
+    assert_eq!(
+        bench.send(Command::GetAssertion, &[0xa0]),
+        Err(Status::MISSING_PARAMETER)
+    );
+    assert_eq!(
+        bench.send(Command::GetNextAssertion, &[]),
+        Err(Status::NOT_ALLOWED)
+    );
 }

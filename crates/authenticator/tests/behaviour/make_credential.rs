@@ -9,7 +9,8 @@ use webauthn::cbor::Value;
 use webauthn::cose::CoseAlgorithm;
 
 use crate::bench::{
-    Bench, HASH, Made, PIN, Person, RP, counter, descriptor, mc_options, params, profile, sha256, user, verifies,
+    Bench, HASH, Made, PIN, Person, RP, counter, descriptor, mc_options, params, profile, sha256,
+    user, verifies,
 };
 
 fn statement(made: &Made) -> Value {
@@ -29,7 +30,13 @@ fn a_credential_is_made_at_a_touch() {
     let made = bench.make(&bench.mc(None)).unwrap();
     assert!(made.flags.user_present() && !made.flags.user_verified());
     assert_eq!(made.response.auth_data[..32], sha256(RP.as_bytes()));
-    assert!(matches!(&bench.asked[..], [Interaction::Touch { purpose: Purpose::MakeCredential { .. }, .. }]));
+    assert!(matches!(
+        &bench.asked[..],
+        [Interaction::Touch {
+            purpose: Purpose::MakeCredential { .. },
+            ..
+        }]
+    ));
 }
 
 #[test]
@@ -38,11 +45,19 @@ fn packed_basic_attestation_verifies_with_the_key_of_its_certificate() {
     let made = bench.make(&bench.mc(None)).unwrap();
     assert_eq!(made.response.fmt, "packed");
     let statement = statement(&made);
-    let Some(Value::Array(chain)) = statement.get_text("x5c") else { panic!("no x5c") };
+    let Some(Value::Array(chain)) = statement.get_text("x5c") else {
+        panic!("no x5c")
+    };
     let certificate = bytes(chain.first());
     // The subject's public key: the uncompressed point behind the P-256 algorithm identifier.
-    let marker = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04];
-    let at = certificate.windows(marker.len()).position(|window| window == marker).unwrap() + marker.len();
+    let marker = [
+        0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
+    ];
+    let at = certificate
+        .windows(marker.len())
+        .position(|window| window == marker)
+        .unwrap()
+        + marker.len();
     let key = webauthn::cose::CoseKey::Ec2 {
         alg: CoseAlgorithm::ES256,
         crv: 1,
@@ -60,14 +75,28 @@ fn packed_self_attestation_verifies_with_the_new_key_in_every_algorithm() {
     let mut profile = profile("fido-2.1");
     profile.attestation.kind = authenticator::profile::AttestationKind::SelfAttestation;
     let mut bench = Bench::of(profile);
-    for algorithm in [CoseAlgorithm::ES256, CoseAlgorithm::EDDSA, CoseAlgorithm::ES384, CoseAlgorithm::RS256] {
-        let request = Request { pub_key_cred_params: vec![params(algorithm)], ..bench.mc(None) };
+    for algorithm in [
+        CoseAlgorithm::ES256,
+        CoseAlgorithm::EDDSA,
+        CoseAlgorithm::ES384,
+        CoseAlgorithm::RS256,
+    ] {
+        let request = Request {
+            pub_key_cred_params: vec![params(algorithm)],
+            ..bench.mc(None)
+        };
         let made = bench.make(&request).unwrap();
         let statement = statement(&made);
-        assert_eq!(statement.get_text("alg"), Some(&Value::Integer(algorithm.0.into())));
+        assert_eq!(
+            statement.get_text("alg"),
+            Some(&Value::Integer(algorithm.0.into()))
+        );
         assert_eq!(made.key.algorithm(), algorithm);
         let signed = [&made.response.auth_data[..], &HASH].concat();
-        assert!(verifies(&made.key, &signed, &bytes(statement.get_text("sig"))), "{algorithm}");
+        assert!(
+            verifies(&made.key, &signed, &bytes(statement.get_text("sig"))),
+            "{algorithm}"
+        );
         let assertion = bench.get(&bench.ga(None, &[&made.id])).unwrap();
         assert!(made.signed(&assertion), "{algorithm}");
     }
@@ -79,7 +108,10 @@ fn no_attestation_if_the_profile_or_the_platform_wants_none() {
     none.attestation.kind = authenticator::profile::AttestationKind::None;
     let mut bench = Bench::of(none);
     let made = bench.make(&bench.mc(None)).unwrap();
-    assert_eq!((made.response.fmt.as_str(), statement(&made)), ("none", Value::Map(vec![])));
+    assert_eq!(
+        (made.response.fmt.as_str(), statement(&made)),
+        ("none", Value::Map(vec![]))
+    );
 
     let mut bench = Bench::new("fido-2.3");
     for (preference, fmt) in [
@@ -89,8 +121,14 @@ fn no_attestation_if_the_profile_or_the_platform_wants_none() {
         (&["tpm"], "packed"),
         (&[], "packed"),
     ] {
-        let preference = preference.iter().map(|format| (*format).to_owned()).collect();
-        let request = Request { attestation_formats_preference: Some(preference), ..bench.mc(None) };
+        let preference = preference
+            .iter()
+            .map(|format| (*format).to_owned())
+            .collect();
+        let request = Request {
+            attestation_formats_preference: Some(preference),
+            ..bench.mc(None)
+        };
         assert_eq!(bench.make(&request).unwrap().response.fmt, fmt);
     }
 }
@@ -99,20 +137,37 @@ fn no_attestation_if_the_profile_or_the_platform_wants_none() {
 fn the_first_algorithm_that_the_key_has_is_taken_from_a_list_of_any_length() {
     let mut bench = Bench::new("fido-2.1");
     // What real pages send: the post-quantum ones first, many others, the wanted one at place 12.
-    let mut list: Vec<_> = [-48, -49, -50, -9, -19, -51, -52, -53, -47, -36, -37].map(CoseAlgorithm).to_vec();
+    let mut list: Vec<_> = [-48, -49, -50, -9, -19, -51, -52, -53, -47, -36, -37]
+        .map(CoseAlgorithm)
+        .to_vec();
     list.push(CoseAlgorithm::EDDSA);
     list.push(CoseAlgorithm::ES256);
-    let request = Request { pub_key_cred_params: list.into_iter().map(params).collect(), ..bench.mc(None) };
-    assert_eq!(bench.make(&request).unwrap().key.algorithm(), CoseAlgorithm::EDDSA);
+    let request = Request {
+        pub_key_cred_params: list.into_iter().map(params).collect(),
+        ..bench.mc(None)
+    };
+    assert_eq!(
+        bench.make(&request).unwrap().key.algorithm(),
+        CoseAlgorithm::EDDSA
+    );
 }
 
 #[test]
 fn no_algorithm_in_common_is_unsupported() {
     let mut bench = Bench::new("fido-2.1");
-    let other = CredentialParameters { alg: CoseAlgorithm::ES256, type_: "private-key".into() };
+    let other = CredentialParameters {
+        alg: CoseAlgorithm::ES256,
+        type_: "private-key".into(),
+    };
     for list in [vec![], vec![params(CoseAlgorithm::ES512)], vec![other]] {
-        let request = Request { pub_key_cred_params: list, ..bench.mc(None) };
-        assert_eq!(bench.make(&request).unwrap_err(), Status::UNSUPPORTED_ALGORITHM);
+        let request = Request {
+            pub_key_cred_params: list,
+            ..bench.mc(None)
+        };
+        assert_eq!(
+            bench.make(&request).unwrap_err(),
+            Status::UNSUPPORTED_ALGORITHM
+        );
     }
     assert!(bench.asked.is_empty());
 }
@@ -120,26 +175,56 @@ fn no_algorithm_in_common_is_unsupported() {
 #[test]
 fn an_option_that_cannot_be_is_refused() {
     let mut bench = Bench::new("fido-2.1");
-    let with = |options| Request { options: Some(options), ..Bench::new("fido-2.1").mc(None) };
-    let options = Options { up: Some(false), ..Options::default() };
-    assert_eq!(bench.make(&with(options)).unwrap_err(), Status::INVALID_OPTION);
-    let options = Options { uv: Some(true), ..Options::default() };
-    assert_eq!(bench.make(&with(options)).unwrap_err(), Status::INVALID_OPTION);
-    let options = Options { up: Some(true), uv: Some(false), rk: Some(false) };
+    let with = |options| Request {
+        options: Some(options),
+        ..Bench::new("fido-2.1").mc(None)
+    };
+    let options = Options {
+        up: Some(false),
+        ..Options::default()
+    };
+    assert_eq!(
+        bench.make(&with(options)).unwrap_err(),
+        Status::INVALID_OPTION
+    );
+    let options = Options {
+        uv: Some(true),
+        ..Options::default()
+    };
+    assert_eq!(
+        bench.make(&with(options)).unwrap_err(),
+        Status::INVALID_OPTION
+    );
+    let options = Options {
+        up: Some(true),
+        uv: Some(false),
+        rk: Some(false),
+    };
     bench.make(&with(options)).unwrap();
 
     let mut no_rk = profile("fido-2.0");
     no_rk.options.rk = false;
     let mut bench = Bench::of(no_rk);
-    assert_eq!(bench.make(&with(mc_options(true))).unwrap_err(), Status::UNSUPPORTED_OPTION);
+    assert_eq!(
+        bench.make(&with(mc_options(true))).unwrap_err(),
+        Status::UNSUPPORTED_OPTION
+    );
 }
 
 #[test]
 fn the_uv_option_is_passed_over_beside_a_param() {
     let mut bench = Bench::with_pin("fido-2.1");
     let token = bench.mc_token();
-    let options = Some(Options { uv: Some(true), ..Options::default() });
-    let made = bench.make(&Request { options, ..bench.mc(Some(&token)) }).unwrap();
+    let options = Some(Options {
+        uv: Some(true),
+        ..Options::default()
+    });
+    let made = bench
+        .make(&Request {
+            options,
+            ..bench.mc(Some(&token))
+        })
+        .unwrap();
     assert!(made.flags.user_verified());
 }
 
@@ -147,30 +232,61 @@ fn the_uv_option_is_passed_over_beside_a_param() {
 fn a_set_pin_is_demanded_unless_make_cred_uv_not_rqd_allows_otherwise() {
     for id in ["fido-2.0", "fido-2.1-pre", "fido-2.1"] {
         let mut bench = Bench::with_pin(id);
-        assert_eq!(bench.make(&bench.mc(None)).unwrap_err(), Status::PUAT_REQUIRED, "{id}");
+        assert_eq!(
+            bench.make(&bench.mc(None)).unwrap_err(),
+            Status::PUAT_REQUIRED,
+            "{id}"
+        );
     }
     let mut bench = Bench::with_pin("fido-2.1-muv");
     assert!(!bench.make(&bench.mc(None)).unwrap().flags.user_verified());
-    let discoverable = Request { options: Some(mc_options(true)), ..bench.mc(None) };
-    assert_eq!(bench.make(&discoverable).unwrap_err(), Status::PUAT_REQUIRED);
+    let discoverable = Request {
+        options: Some(mc_options(true)),
+        ..bench.mc(None)
+    };
+    assert_eq!(
+        bench.make(&discoverable).unwrap_err(),
+        Status::PUAT_REQUIRED
+    );
 }
 
 #[test]
 fn always_uv_demands_a_token_with_and_without_a_pin() {
     let mut bench = Bench::new("fido-2.1-always-uv");
-    assert_eq!(bench.make(&bench.mc(None)).unwrap_err(), Status::PUAT_REQUIRED);
+    assert_eq!(
+        bench.make(&bench.mc(None)).unwrap_err(),
+        Status::PUAT_REQUIRED
+    );
     bench.set_pin(PIN).unwrap();
-    assert_eq!(bench.make(&bench.mc(None)).unwrap_err(), Status::PUAT_REQUIRED);
+    assert_eq!(
+        bench.make(&bench.mc(None)).unwrap_err(),
+        Status::PUAT_REQUIRED
+    );
     let token = bench.mc_token();
-    assert!(bench.make(&bench.mc(Some(&token))).unwrap().flags.user_verified());
+    assert!(
+        bench
+            .make(&bench.mc(Some(&token)))
+            .unwrap()
+            .flags
+            .user_verified()
+    );
 }
 
 #[test]
 fn an_empty_param_is_a_touch_and_then_the_state_of_the_pin() {
     let mut bench = Bench::new("fido-2.1");
-    let empty = Request { pin_uv_auth_param: Some(vec![]), ..bench.mc(None) };
+    let empty = Request {
+        pin_uv_auth_param: Some(vec![]),
+        ..bench.mc(None)
+    };
     assert_eq!(bench.make(&empty).unwrap_err(), Status::PIN_NOT_SET);
-    assert!(matches!(&bench.asked[..], [Interaction::Touch { purpose: Purpose::Selection, .. }]));
+    assert!(matches!(
+        &bench.asked[..],
+        [Interaction::Touch {
+            purpose: Purpose::Selection,
+            ..
+        }]
+    ));
     bench.set_pin(PIN).unwrap();
     assert_eq!(bench.make(&empty).unwrap_err(), Status::PIN_INVALID);
     assert_eq!(bench.retries(), 8);
@@ -182,11 +298,20 @@ fn an_empty_param_is_a_touch_and_then_the_state_of_the_pin() {
 fn a_param_needs_its_protocol() {
     let mut bench = Bench::with_pin("fido-2.1");
     let token = bench.mc_token();
-    let request = Request { pin_uv_auth_protocol: None, ..bench.mc(Some(&token)) };
+    let request = Request {
+        pin_uv_auth_protocol: None,
+        ..bench.mc(Some(&token))
+    };
     assert_eq!(bench.make(&request).unwrap_err(), Status::MISSING_PARAMETER);
-    let request = Request { pin_uv_auth_protocol: Some(9), ..bench.mc(Some(&token)) };
+    let request = Request {
+        pin_uv_auth_protocol: Some(9),
+        ..bench.mc(Some(&token))
+    };
     assert_eq!(bench.make(&request).unwrap_err(), Status::INVALID_PARAMETER);
-    let request = Request { pin_uv_auth_param: Some(vec![0; 32]), ..bench.mc(Some(&token)) };
+    let request = Request {
+        pin_uv_auth_param: Some(vec![0; 32]),
+        ..bench.mc(Some(&token))
+    };
     assert_eq!(bench.make(&request).unwrap_err(), Status::PIN_AUTH_INVALID);
     bench.make(&bench.mc(Some(&token))).unwrap();
 }
@@ -201,13 +326,30 @@ fn a_param_on_a_key_without_any_verification_is_not_taken_for_one() {
 #[test]
 fn a_finger_verifies_and_is_the_touch() {
     let mut bench = Bench::new("fido-2.1-bio");
-    let options = Some(Options { uv: Some(true), ..Options::default() });
-    let made = bench.make(&Request { options: options.clone(), ..bench.mc(None) }).unwrap();
+    let options = Some(Options {
+        uv: Some(true),
+        ..Options::default()
+    });
+    let made = bench
+        .make(&Request {
+            options: options.clone(),
+            ..bench.mc(None)
+        })
+        .unwrap();
     assert!(made.flags.user_present() && made.flags.user_verified());
-    assert!(matches!(&bench.asked[..], [Interaction::BuiltInUv { attempts_left: 3, .. }]));
+    assert!(matches!(
+        &bench.asked[..],
+        [Interaction::BuiltInUv {
+            attempts_left: 3,
+            ..
+        }]
+    ));
     // Three wrong fingers end the command: without a PIN there is nothing else.
     bench.person = Person::Lays(FingerMatch::NoMatch);
-    let request = Request { options: options.clone(), ..bench.mc(None) };
+    let request = Request {
+        options: options.clone(),
+        ..bench.mc(None)
+    };
     assert_eq!(bench.make(&request).unwrap_err(), Status::OPERATION_DENIED);
     assert_eq!(bench.asked.len(), 3);
     // With one, the platform is told to use it.
@@ -221,11 +363,21 @@ fn an_excluded_credential_is_told_after_the_touch() {
     for rk in [false, true] {
         let made = bench.make_simply(rk, 1, RP);
         let exclude = vec![descriptor(&[7; 32]), descriptor(&made.id)];
-        let request = Request { exclude_list: Some(exclude), ..bench.mc(None) };
-        assert_eq!(bench.make(&request).unwrap_err(), Status::CREDENTIAL_EXCLUDED);
+        let request = Request {
+            exclude_list: Some(exclude),
+            ..bench.mc(None)
+        };
+        assert_eq!(
+            bench.make(&request).unwrap_err(),
+            Status::CREDENTIAL_EXCLUDED
+        );
         assert_eq!(bench.asked.len(), 1);
         bench.person = Person::Waits;
-        assert_eq!(bench.make(&request).unwrap_err(), Status::CREDENTIAL_EXCLUDED, "touched or not");
+        assert_eq!(
+            bench.make(&request).unwrap_err(),
+            Status::CREDENTIAL_EXCLUDED,
+            "touched or not"
+        );
         bench.person = Person::Touches;
     }
 }
@@ -242,8 +394,16 @@ fn exclusion_needs_this_relying_party_this_key_and_this_type() {
     odd.type_ = "password".into();
     let mut cut = ours.id.clone();
     cut.pop();
-    for descriptor in [descriptor(&other.id), descriptor(&sealed_for_other.id), odd, descriptor(&cut)] {
-        let request = Request { exclude_list: Some(vec![descriptor]), ..bench.mc(None) };
+    for descriptor in [
+        descriptor(&other.id),
+        descriptor(&sealed_for_other.id),
+        odd,
+        descriptor(&cut),
+    ] {
+        let request = Request {
+            exclude_list: Some(vec![descriptor]),
+            ..bench.mc(None)
+        };
         bench.make(&request).unwrap();
     }
 }
@@ -252,8 +412,16 @@ fn exclusion_needs_this_relying_party_this_key_and_this_type() {
 fn a_list_longer_than_announced_is_refused() {
     let mut bench = Bench::new("fido-2.1");
     let list = |count: usize| vec![descriptor(&[7; 32]); count];
-    bench.make(&Request { exclude_list: Some(list(8)), ..bench.mc(None) }).unwrap();
-    let request = Request { exclude_list: Some(list(9)), ..bench.mc(None) };
+    bench
+        .make(&Request {
+            exclude_list: Some(list(8)),
+            ..bench.mc(None)
+        })
+        .unwrap();
+    let request = Request {
+        exclude_list: Some(list(9)),
+        ..bench.mc(None)
+    };
     assert_eq!(bench.make(&request).unwrap_err(), Status::LIMIT_EXCEEDED);
 }
 
@@ -265,7 +433,10 @@ fn one_discoverable_credential_per_account_and_relying_party() {
     bench.make_simply(true, 2, RP);
     bench.make_simply(true, 1, "other.example");
     assert_eq!(bench.key.state().stored_count(), 3);
-    assert_eq!(bench.get(&bench.ga(None, &[&first.id])).unwrap_err(), Status::NO_CREDENTIALS);
+    assert_eq!(
+        bench.get(&bench.ga(None, &[&first.id])).unwrap_err(),
+        Status::NO_CREDENTIALS
+    );
     bench.get(&bench.ga(None, &[&second.id])).unwrap();
 }
 
@@ -276,7 +447,11 @@ fn a_full_key_keeps_what_it_has_and_still_replaces() {
     let mut bench = Bench::of(small);
     bench.make_simply(true, 1, RP);
     bench.make_simply(true, 2, RP);
-    let request = Request { options: Some(mc_options(true)), user: user(3), ..bench.mc(None) };
+    let request = Request {
+        options: Some(mc_options(true)),
+        user: user(3),
+        ..bench.mc(None)
+    };
     assert_eq!(bench.make(&request).unwrap_err(), Status::KEY_STORE_FULL);
     bench.make_simply(true, 1, RP);
     bench.make_simply(false, 3, RP);
@@ -286,17 +461,31 @@ fn a_full_key_keeps_what_it_has_and_still_replaces() {
 #[test]
 fn other_credentials_take_no_storage_but_rsa_keys() {
     let mut bench = Bench::new("fido-2.1");
-    for algorithm in [CoseAlgorithm::ES256, CoseAlgorithm::EDDSA, CoseAlgorithm::ES384] {
-        let request = Request { pub_key_cred_params: vec![params(algorithm)], ..bench.mc(None) };
+    for algorithm in [
+        CoseAlgorithm::ES256,
+        CoseAlgorithm::EDDSA,
+        CoseAlgorithm::ES384,
+    ] {
+        let request = Request {
+            pub_key_cred_params: vec![params(algorithm)],
+            ..bench.mc(None)
+        };
         let made = bench.make(&request).unwrap();
         assert!(made.id.len() <= 128);
         assert_eq!(bench.key.state().stored_count(), 0, "{algorithm}");
     }
-    let request = Request { pub_key_cred_params: vec![params(CoseAlgorithm::RS256)], ..bench.mc(None) };
+    let request = Request {
+        pub_key_cred_params: vec![params(CoseAlgorithm::RS256)],
+        ..bench.mc(None)
+    };
     let made = bench.make(&request).unwrap();
     assert_eq!(bench.key.state().stored_count(), 1);
     bench.get(&bench.ga(None, &[&made.id])).unwrap();
-    assert_eq!(bench.get(&bench.ga(None, &[])).unwrap_err(), Status::NO_CREDENTIALS, "not discoverable");
+    assert_eq!(
+        bench.get(&bench.ga(None, &[])).unwrap_err(),
+        Status::NO_CREDENTIALS,
+        "not discoverable"
+    );
 }
 
 #[test]
@@ -313,25 +502,42 @@ fn an_empty_user_id_is_accepted_and_one_of_65_bytes_is_not() {
 fn enterprise_attestation_is_an_own_certificate_once_it_is_enabled() {
     let mut bench = Bench::with_pin("fido-2.1");
     let token = bench.mc_token();
-    let request = Request { enterprise_attestation: Some(2), ..bench.mc(Some(&token)) };
+    let request = Request {
+        enterprise_attestation: Some(2),
+        ..bench.mc(Some(&token))
+    };
     assert_eq!(bench.make(&request).unwrap_err(), Status::INVALID_PARAMETER);
-    let token = bench.token(PIN, Permissions::AUTHENTICATOR_CONFIG, None).unwrap();
+    let token = bench
+        .token(PIN, Permissions::AUTHENTICATOR_CONFIG, None)
+        .unwrap();
     bench.config(1, None, Some(&token)).unwrap();
     let x5c = |bench: &mut Bench, wanted: Option<u64>| {
         let token = bench.mc_token();
-        let request = Request { enterprise_attestation: wanted, ..bench.mc(Some(&token)) };
+        let request = Request {
+            enterprise_attestation: wanted,
+            ..bench.mc(Some(&token))
+        };
         let made = bench.make(&request).unwrap();
-        let Some(Value::Array(chain)) = statement(&made).get_text("x5c").cloned() else { panic!("no x5c") };
+        let Some(Value::Array(chain)) = statement(&made).get_text("x5c").cloned() else {
+            panic!("no x5c")
+        };
         (made.response.ep_att, bytes(chain.first()))
     };
     let ordinary = x5c(&mut bench, None);
     assert_eq!(ordinary.0, None);
-    assert_eq!(x5c(&mut bench, Some(1)), ordinary, "no relying party is on the vendor's list");
+    assert_eq!(
+        x5c(&mut bench, Some(1)),
+        ordinary,
+        "no relying party is on the vendor's list"
+    );
     let enterprise = x5c(&mut bench, Some(2));
     assert_eq!(enterprise.0, Some(true));
     assert_ne!(enterprise.1, ordinary.1);
     let token = bench.mc_token();
-    let request = Request { enterprise_attestation: Some(3), ..bench.mc(Some(&token)) };
+    let request = Request {
+        enterprise_attestation: Some(3),
+        ..bench.mc(Some(&token))
+    };
     assert_eq!(bench.make(&request).unwrap_err(), Status::INVALID_OPTION);
 }
 

@@ -9,7 +9,10 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use crate::bench::{Bench, PIN, RP, descriptor, mc_options};
 
 fn count() -> usize {
-    std::env::var("PINWARD_MUTATIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(1500)
+    std::env::var("PINWARD_MUTATIONS")
+        .ok()
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(1500)
 }
 
 /// Valid requests of every command, to be spoiled.
@@ -27,14 +30,25 @@ fn seeds(bench: &mut Bench, id: &[u8]) -> Vec<Vec<u8>> {
         ..Default::default()
     });
     seeds.push(ctap::request_bytes(Command::MakeCredential, &mc.encode()));
-    seeds.push(ctap::request_bytes(Command::MakeCredential, &bench.mc(None).encode()));
-    seeds.push(ctap::request_bytes(Command::GetAssertion, &bench.ga(None, &[id]).encode()));
-    seeds.push(ctap::request_bytes(Command::GetAssertion, &bench.ga(Some(&token), &[]).encode()));
+    seeds.push(ctap::request_bytes(
+        Command::MakeCredential,
+        &bench.mc(None).encode(),
+    ));
+    seeds.push(ctap::request_bytes(
+        Command::GetAssertion,
+        &bench.ga(None, &[id]).encode(),
+    ));
+    seeds.push(ctap::request_bytes(
+        Command::GetAssertion,
+        &bench.ga(Some(&token), &[]).encode(),
+    ));
     for request in [
         bench.pin_request(SubCommand::GetKeyAgreement),
         bench.set_pin_request(PIN),
         bench.change_pin_request("wrong", "another"),
-        bench.token_request(PIN, Some(Permissions(0x7f)), Some(RP)).0,
+        bench
+            .token_request(PIN, Some(Permissions(0x7f)), Some(RP))
+            .0,
         bench.token_request(PIN, None, None).0,
     ] {
         seeds.push(ctap::request_bytes(Command::ClientPin, &request.encode()));
@@ -62,8 +76,19 @@ fn seeds(bench: &mut Bench, id: &[u8]) -> Vec<Vec<u8>> {
         pin_uv_auth_protocol: Some(2),
         pin_uv_auth_param: Some(vec![1; 32]),
     };
-    seeds.push(ctap::request_bytes(Command::CredentialManagement, &manage.encode()));
-    seeds.extend([Command::GetInfo, Command::Reset, Command::GetNextAssertion, Command::Selection].map(|c| vec![c.code()]));
+    seeds.push(ctap::request_bytes(
+        Command::CredentialManagement,
+        &manage.encode(),
+    ));
+    seeds.extend(
+        [
+            Command::GetInfo,
+            Command::Reset,
+            Command::GetNextAssertion,
+            Command::Selection,
+        ]
+        .map(|c| vec![c.code()]),
+    );
     seeds
 }
 
@@ -118,7 +143,10 @@ fn mutated_requests_get_answers_and_no_panic() {
 fn mutated_u2f_requests_get_a_status_word() {
     let mut rng = ChaCha20Rng::seed_from_u64(7);
     let mut bench = Bench::new("u2f-only");
-    let register = ctap::u2f::Request::Register { challenge: [1; 32], application: [2; 32] };
+    let register = ctap::u2f::Request::Register {
+        challenge: [1; 32],
+        application: [2; 32],
+    };
     let authenticate = ctap::u2f::Request::Authenticate {
         control: ctap::u2f::Control::DontEnforceUserPresence,
         challenge: [1; 32],
@@ -130,7 +158,12 @@ fn mutated_u2f_requests_get_a_status_word() {
             let mut apdu = seed.encode().unwrap();
             mutate(&mut apdu, &mut rng);
             let channel = bench.channel;
-            assert!(bench.env(|key, env| key.handle_u2f(channel, &apdu, env)).len() >= 2);
+            assert!(
+                bench
+                    .env(|key, env| key.handle_u2f(channel, &apdu, env))
+                    .len()
+                    >= 2
+            );
             if rng.next_u32().is_multiple_of(4) {
                 bench.user(UserEvent::Touch);
             }

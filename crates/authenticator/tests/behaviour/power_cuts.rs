@@ -65,7 +65,12 @@ const CASES: &[Case] = &[
         },
         run: |bench, token| {
             let options = Some(crate::bench::mc_options(true));
-            bench.make(&ctap::make_credential::Request { options, ..bench.mc(Some(token)) }).map(drop)
+            bench
+                .make(&ctap::make_credential::Request {
+                    options,
+                    ..bench.mc(Some(token))
+                })
+                .map(drop)
         },
         in_steps: false,
         gives_tries_back: false,
@@ -79,7 +84,12 @@ const CASES: &[Case] = &[
         },
         run: |bench, token| {
             let options = Some(crate::bench::mc_options(true));
-            bench.make(&ctap::make_credential::Request { options, ..bench.mc(Some(token)) }).map(drop)
+            bench
+                .make(&ctap::make_credential::Request {
+                    options,
+                    ..bench.mc(Some(token))
+                })
+                .map(drop)
         },
         in_steps: false,
         gives_tries_back: false,
@@ -116,7 +126,13 @@ const CASES: &[Case] = &[
         prepare: |bench| {
             with_pin(bench);
             bench.make_simply(true, 1, RP);
-            bench.token(PIN, ctap::client_pin::Permissions::CREDENTIAL_MANAGEMENT, None).unwrap()
+            bench
+                .token(
+                    PIN,
+                    ctap::client_pin::Permissions::CREDENTIAL_MANAGEMENT,
+                    None,
+                )
+                .unwrap()
         },
         run: |bench, token| {
             let id = bench.key.state().credentials().next().unwrap().id.clone();
@@ -146,8 +162,13 @@ fn with_pin(bench: &mut Bench) -> Vec<u8> {
 
 /// What the store holds, as something to compare.
 fn held(store: &MemoryStore) -> String {
-    let mut changes: Vec<_> =
-        store.state().unwrap().snapshot().iter().flat_map(authenticator::Change::writes).collect();
+    let mut changes: Vec<_> = store
+        .state()
+        .unwrap()
+        .snapshot()
+        .iter()
+        .flat_map(authenticator::Change::writes)
+        .collect();
     changes.sort_by_key(|write| format!("{write:?}"));
     changes
         .into_iter()
@@ -170,10 +191,15 @@ fn after_every_cut_of_every_command_the_key_is_whole() {
         let (mut bench, argument) = prepared(case);
         let before = held(&bench.store);
         let start = bench.store.commits();
-        (case.run)(&mut bench, &argument).unwrap_or_else(|status| panic!("{}: {status}", case.name));
+        (case.run)(&mut bench, &argument)
+            .unwrap_or_else(|status| panic!("{}: {status}", case.name));
         let after = held(&bench.store);
         let commits = bench.store.commits() - start;
-        assert!(commits > 0 && (commits == 1) != case.in_steps, "{}: {commits} commits", case.name);
+        assert!(
+            commits > 0 && (commits == 1) != case.in_steps,
+            "{}: {commits} commits",
+            case.name
+        );
         assert_ne!(before, after, "{} changes nothing durable", case.name);
 
         for k in 0..commits {
@@ -182,10 +208,19 @@ fn after_every_cut_of_every_command_the_key_is_whole() {
                 let retries = bench.key.state().pin_retries();
                 bench.store.fail_at(k, fault);
                 let result = (case.run)(&mut bench, &argument);
-                assert_eq!(result, Err(Status::OTHER), "{} answered without its store", case.name);
+                assert_eq!(
+                    result,
+                    Err(Status::OTHER),
+                    "{} answered without its store",
+                    case.name
+                );
                 let now = held(&bench.store);
                 if !case.in_steps {
-                    let expected = if fault == Fault::AfterWrite { &after } else { &before };
+                    let expected = if fault == Fault::AfterWrite {
+                        &after
+                    } else {
+                        &before
+                    };
                     assert_eq!(&now, expected, "{} at {k} {fault:?}", case.name);
                 }
                 bench.restart();
@@ -209,7 +244,10 @@ fn a_cut_change_leaves_the_old_or_the_new_pin() {
             bench.store.fail_at(k, fault);
             bench.change_pin(PIN, "another").unwrap_err();
             bench.restart();
-            let works: Vec<_> = [PIN, "another"].iter().filter(|pin| bench.plain_token(pin).is_ok()).collect();
+            let works: Vec<_> = [PIN, "another"]
+                .iter()
+                .filter(|pin| bench.plain_token(pin).is_ok())
+                .collect();
             assert_eq!(works.len(), 1, "{k} {fault:?}");
         }
     }
@@ -221,7 +259,11 @@ fn a_seen_signature_is_never_followed_by_a_smaller_counter() {
     let made = bench.make_simply(false, 1, RP);
     let mut seen = 0;
     for round in 0..20 {
-        let fault = if round % 2 == 0 { Fault::BeforeWrite } else { Fault::AfterWrite };
+        let fault = if round % 2 == 0 {
+            Fault::BeforeWrite
+        } else {
+            Fault::AfterWrite
+        };
         bench.store.fail_at(round % 4, fault);
         while let Ok(assertion) = bench.get(&bench.ga(None, &[&made.id])) {
             let counter = crate::bench::counter(&assertion.auth_data);

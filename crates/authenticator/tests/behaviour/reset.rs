@@ -25,7 +25,13 @@ fn reset_wants_a_touch() {
         bench.power_cycle();
         bench.person = person;
         bench.send(Command::Reset, &[]).unwrap_err();
-        assert!(matches!(&bench.asked[..], [Interaction::Touch { purpose: Purpose::Reset, .. }]));
+        assert!(matches!(
+            &bench.asked[..],
+            [Interaction::Touch {
+                purpose: Purpose::Reset,
+                ..
+            }]
+        ));
         assert!(bench.key.state().pin().is_some());
     }
 }
@@ -34,7 +40,9 @@ fn reset_wants_a_touch() {
 fn reset_leaves_nothing_but_the_serial_number() {
     let mut bench = Bench::with_pin("fido-2.1");
     let config = bench.config_token();
-    bench.set_min_pin_length(&config, Some(6), None, None).unwrap();
+    bench
+        .set_min_pin_length(&config, Some(6), None, None)
+        .unwrap();
     bench.config(2, None, Some(&config)).unwrap();
     let stored = bench.make_simply(true, 1, RP);
     let sealed = bench.make_simply(false, 1, RP);
@@ -45,14 +53,28 @@ fn reset_leaves_nothing_but_the_serial_number() {
     for _ in 0..2 {
         let info = bench.info();
         let options = info.options.unwrap();
-        assert_eq!((options.client_pin, options.always_uv), (Some(false), Some(false)));
-        assert_eq!((info.min_pin_length, info.force_pin_change), (Some(4), Some(false)));
+        assert_eq!(
+            (options.client_pin, options.always_uv),
+            (Some(false), Some(false))
+        );
+        assert_eq!(
+            (info.min_pin_length, info.force_pin_change),
+            (Some(4), Some(false))
+        );
         assert_eq!(info.remaining_discoverable_credentials, Some(100));
         assert_eq!(bench.key.state().pin_retries(), 8);
         for id in [&stored.id, &sealed.id] {
-            assert_eq!(bench.get(&bench.ga(None, &[id])).unwrap_err(), Status::NO_CREDENTIALS);
+            assert_eq!(
+                bench.get(&bench.ga(None, &[id])).unwrap_err(),
+                Status::NO_CREDENTIALS
+            );
         }
-        assert_eq!(bench.get(&bench.ga(Some(&token), &[&sealed.id])).unwrap_err(), Status::PIN_NOT_SET);
+        assert_eq!(
+            bench
+                .get(&bench.ga(Some(&token), &[&sealed.id]))
+                .unwrap_err(),
+            Status::PIN_NOT_SET
+        );
         bench.restart();
     }
 }
@@ -74,9 +96,12 @@ fn a_blocked_pin_is_gone_after_a_reset() {
 
 #[test]
 fn secrets_go_before_the_gate() {
-    for (k, fault) in
-        [(0, Fault::BeforeWrite), (0, Fault::AfterWrite), (1, Fault::BeforeWrite), (1, Fault::AfterWrite)]
-    {
+    for (k, fault) in [
+        (0, Fault::BeforeWrite),
+        (0, Fault::AfterWrite),
+        (1, Fault::BeforeWrite),
+        (1, Fault::AfterWrite),
+    ] {
         let mut bench = Bench::with_pin("fido-2.1");
         let sealed = bench.make_simply(false, 1, RP);
         bench.make_simply(true, 1, RP);
@@ -87,11 +112,17 @@ fn secrets_go_before_the_gate() {
         let gate = bench.key.state().pin().is_some();
         let secrets = bench.key.state().stored_count() > 0
             || bench.get(&bench.ga(None, &[&sealed.id])) != Err(Status::NO_CREDENTIALS);
-        assert!(gate || !secrets, "{k} {fault:?}: credentials without their PIN");
+        assert!(
+            gate || !secrets,
+            "{k} {fault:?}: credentials without their PIN"
+        );
     }
 }
 
 #[test]
 fn a_key_that_is_reset_by_no_ctap2_is_the_u2f_key() {
-    assert_eq!(Bench::new("u2f-only").send(Command::Reset, &[]), Err(Status::INVALID_COMMAND));
+    assert_eq!(
+        Bench::new("u2f-only").send(Command::Reset, &[]),
+        Err(Status::INVALID_COMMAND)
+    );
 }

@@ -65,7 +65,10 @@ fn key((client_pin, built_in_uv, always_uv, not_rqd, no_mc_ga): Options) -> Benc
         rp_id_hash: sha256(RP.as_bytes()),
         rp: None,
         user: None,
-        key: KeyMaterial { algorithm: CoseAlgorithm::ES256, bytes: Zeroizing::new(vec![1; 32]) },
+        key: KeyMaterial {
+            algorithm: CoseAlgorithm::ES256,
+            bytes: Zeroizing::new(vec![1; 32]),
+        },
         discoverable: false,
         cred_protect: CredProtect::UserVerificationOptional,
         hmac_secret: false,
@@ -99,7 +102,11 @@ fn run(bench: &mut Bench, facts: &Facts, param: Option<&[u8]>) -> (Result<Flags,
     let protocol = param.map(|_| 2);
     let result = match facts.ceremony {
         Ceremony::MakeCredential => {
-            let options = ctap::make_credential::Options { rk: Some(facts.rk), uv: Some(facts.uv), up: None };
+            let options = ctap::make_credential::Options {
+                rk: Some(facts.rk),
+                uv: Some(facts.uv),
+                up: None,
+            };
             let request = ctap::make_credential::Request {
                 options: Some(options),
                 pin_uv_auth_param: param.map(<[u8]>::to_vec),
@@ -109,7 +116,11 @@ fn run(bench: &mut Bench, facts: &Facts, param: Option<&[u8]>) -> (Result<Flags,
             bench.make(&request).map(|made| made.flags)
         }
         Ceremony::GetAssertion => {
-            let options = ctap::get_assertion::Options { rk: None, up: Some(facts.up), uv: Some(facts.uv) };
+            let options = ctap::get_assertion::Options {
+                rk: None,
+                up: Some(facts.up),
+                uv: Some(facts.uv),
+            };
             let request = ctap::get_assertion::Request {
                 options: Some(options),
                 pin_uv_auth_param: param.map(<[u8]>::to_vec),
@@ -132,7 +143,9 @@ fn every_cell_of_the_running_key_is_as_the_table_says() {
             PinUvAuthParam::Present => token(bench, &facts),
             _ => None,
         };
-        let right = token.as_ref().map(|token| bench.protocol.authenticate(token, &crate::bench::HASH));
+        let right = token
+            .as_ref()
+            .map(|token| bench.protocol.authenticate(token, &crate::bench::HASH));
         let param = match facts.pin_uv_auth_param {
             PinUvAuthParam::Absent => None,
             PinUvAuthParam::Empty => Some(vec![]),
@@ -142,10 +155,15 @@ fn every_cell_of_the_running_key_is_as_the_table_says() {
         let presence = facts.up;
         match decide(&facts) {
             Decision::Reject(status) => assert_eq!((result, asked), (Err(status), 0), "{facts:?}"),
-            Decision::TouchThen(status) => assert_eq!((result, asked), (Err(status), 1), "{facts:?}"),
+            Decision::TouchThen(status) => {
+                assert_eq!((result, asked), (Err(status), 1), "{facts:?}")
+            }
             Decision::Skip => {
                 let flags = result.unwrap_or_else(|status| panic!("{status} {facts:?}"));
-                assert!(!flags.user_verified(), "a UV flag without evidence: {facts:?}");
+                assert!(
+                    !flags.user_verified(),
+                    "a UV flag without evidence: {facts:?}"
+                );
                 assert_eq!(flags.user_present(), presence, "{facts:?}");
                 assert_eq!(asked, usize::from(presence), "{facts:?}");
             }
@@ -160,13 +178,21 @@ fn every_cell_of_the_running_key_is_as_the_table_says() {
                 assert_eq!(flags.user_present(), presence, "{facts:?}");
             }
             Decision::VerifyParam => {
-                assert_eq!((result, asked), (Err(Status::PIN_AUTH_INVALID), 0), "{facts:?}");
+                assert_eq!(
+                    (result, asked),
+                    (Err(Status::PIN_AUTH_INVALID), 0),
+                    "{facts:?}"
+                );
             }
         }
         // A wrong param never passes where one is verified.
         if decide(&facts) == Decision::VerifyParam {
             let (result, asked) = run(bench, &facts, Some(&[1; 32]));
-            assert_eq!((result, asked), (Err(Status::PIN_AUTH_INVALID), 0), "{facts:?}");
+            assert_eq!(
+                (result, asked),
+                (Err(Status::PIN_AUTH_INVALID), 0),
+                "{facts:?}"
+            );
         }
     }
     assert_eq!(keys.len(), 72);

@@ -16,7 +16,10 @@ fn rng() -> ChaCha20Rng {
 
 fn hex(value: &Value) -> Vec<u8> {
     let text = value.as_str().unwrap();
-    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect()
+    (0..text.len())
+        .step_by(2)
+        .map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap())
+        .collect()
 }
 
 fn key(scalar: &Value) -> KeyAgreementKey {
@@ -24,7 +27,12 @@ fn key(scalar: &Value) -> KeyAgreementKey {
 }
 
 fn point(x: &Value, y: &Value) -> CoseKey {
-    CoseKey::Ec2 { alg: CoseAlgorithm::ECDH_ES_HKDF_256, crv: curve::P256, x: hex(x), y: hex(y) }
+    CoseKey::Ec2 {
+        alg: CoseAlgorithm::ECDH_ES_HKDF_256,
+        crv: curve::P256,
+        x: hex(x),
+        y: hex(y),
+    }
 }
 
 fn keys_in_one(secret: &SharedSecret) -> Vec<u8> {
@@ -43,15 +51,30 @@ fn pair(protocol: PinUvAuthProtocol) -> (SharedSecret, SharedSecret) {
 
 #[test]
 fn fixed_keys_give_the_answers_of_python_fido2() {
-    let vectors: Value =
-        serde_json::from_str(include_str!("../../../../vectors/pin-protocol/fixed-keys.json")).unwrap();
-    let (authenticator, platform) = (key(&vectors["authenticatorPrivateKey"]), key(&vectors["platformPrivateKey"]));
-    assert_eq!(authenticator.public_key(), point(&vectors["authenticatorX"], &vectors["authenticatorY"]));
-    assert_eq!(platform.public_key(), point(&vectors["platformX"], &vectors["platformY"]));
+    let vectors: Value = serde_json::from_str(include_str!(
+        "../../../../vectors/pin-protocol/fixed-keys.json"
+    ))
+    .unwrap();
+    let (authenticator, platform) = (
+        key(&vectors["authenticatorPrivateKey"]),
+        key(&vectors["platformPrivateKey"]),
+    );
+    assert_eq!(
+        authenticator.public_key(),
+        point(&vectors["authenticatorX"], &vectors["authenticatorY"])
+    );
+    assert_eq!(
+        platform.public_key(),
+        point(&vectors["platformX"], &vectors["platformY"])
+    );
     for case in vectors["protocols"].as_array().unwrap() {
         let protocol = PinUvAuthProtocol::from_number(case["protocol"].as_u64().unwrap()).unwrap();
-        let ours = authenticator.decapsulate(protocol, &platform.public_key()).unwrap();
-        let theirs = platform.decapsulate(protocol, &authenticator.public_key()).unwrap();
+        let ours = authenticator
+            .decapsulate(protocol, &platform.public_key())
+            .unwrap();
+        let theirs = platform
+            .decapsulate(protocol, &authenticator.public_key())
+            .unwrap();
         assert_eq!(keys_in_one(&ours), hex(&case["sharedSecret"]));
         assert_eq!(keys_in_one(&theirs), hex(&case["sharedSecret"]));
 
@@ -59,22 +82,34 @@ fn fixed_keys_give_the_answers_of_python_fido2() {
         let iv = hex(&case["iv"]).try_into().unwrap_or_default();
         let new_pin_enc = theirs.encrypt_with(iv, &pad_pin(pin).unwrap()[..]).unwrap();
         assert_eq!(new_pin_enc, hex(&case["newPinEnc"]));
-        assert_eq!(ours.decrypt(&new_pin_enc).unwrap()[..], pad_pin(pin).unwrap()[..]);
-        let pin_hash_enc = theirs.encrypt_with(iv, &pin_hash(pin.as_bytes())[..]).unwrap();
+        assert_eq!(
+            ours.decrypt(&new_pin_enc).unwrap()[..],
+            pad_pin(pin).unwrap()[..]
+        );
+        let pin_hash_enc = theirs
+            .encrypt_with(iv, &pin_hash(pin.as_bytes())[..])
+            .unwrap();
         assert_eq!(pin_hash_enc, hex(&case["pinHashEnc"]));
-        assert_eq!(theirs.authenticate(&new_pin_enc), hex(&case["setPinUvAuthParam"]));
+        assert_eq!(
+            theirs.authenticate(&new_pin_enc),
+            hex(&case["setPinUvAuthParam"])
+        );
         assert!(ours.verify(&new_pin_enc, &hex(&case["setPinUvAuthParam"])));
 
         let (token, message) = (hex(&case["pinUvAuthToken"]), hex(&case["clientDataHash"]));
-        assert_eq!(protocol.authenticate(&token, &message), hex(&case["pinUvAuthParam"]));
+        assert_eq!(
+            protocol.authenticate(&token, &message),
+            hex(&case["pinUvAuthParam"])
+        );
         assert!(protocol.verify(&token, &message, &hex(&case["pinUvAuthParam"])));
     }
 }
 
 #[test]
 fn the_prf_vectors_of_webauthn_level_3_hold() {
-    let folder = std::env::var("PINWARD_DATA")
-        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data").to_owned());
+    let folder = std::env::var("PINWARD_DATA").unwrap_or_else(|_| {
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data").to_owned()
+    });
     let Ok(text) = std::fs::read_to_string(format!("{folder}/webauthn-l3-vectors.json")) else {
         println!("skipped: no webauthn-l3-vectors.json in {folder} (set PINWARD_DATA)");
         return;
@@ -88,23 +123,37 @@ fn the_prf_vectors_of_webauthn_level_3_hold() {
     let cases = prf["cases"].as_array().unwrap();
     assert_eq!(cases.len(), 3);
     for case in cases {
-        let protocol = PinUvAuthProtocol::from_number(case["pinProtocol"].as_u64().unwrap()).unwrap();
+        let protocol =
+            PinUvAuthProtocol::from_number(case["pinProtocol"].as_u64().unwrap()).unwrap();
         let fields = &case["fields"];
         let secret = platform.decapsulate(protocol, &authenticator).unwrap();
         assert_eq!(keys_in_one(&secret), hex(&fields["shared_secret"]));
 
         let named = |names: [&str; 2]| -> Vec<u8> {
-            names.iter().filter(|name| !fields[**name].is_null()).flat_map(|name| hex(&fields[*name])).collect()
+            names
+                .iter()
+                .filter(|name| !fields[**name].is_null())
+                .flat_map(|name| hex(&fields[*name]))
+                .collect()
         };
         let salts = named(["salt1", "salt2"]);
-        assert_eq!(secret.decrypt(&hex(&fields["salt_enc"])).unwrap()[..], salts);
+        assert_eq!(
+            secret.decrypt(&hex(&fields["salt_enc"])).unwrap()[..],
+            salts
+        );
         // What the authenticator answers: HMAC-SHA-256 of each salt under CredRandom.
-        let outputs: Vec<u8> =
-            salts.chunks(32).flat_map(|salt| PinUvAuthProtocol::Two.authenticate(&cred_random, salt)).collect();
+        let outputs: Vec<u8> = salts
+            .chunks(32)
+            .flat_map(|salt| PinUvAuthProtocol::Two.authenticate(&cred_random, salt))
+            .collect();
         assert_eq!(outputs, named(["output1", "output2"]));
         let sent = hex(&fields["output_enc"]);
         assert_eq!(secret.decrypt(&sent).unwrap()[..], outputs);
-        let iv = if protocol == PinUvAuthProtocol::Two { sent[..16].try_into().unwrap() } else { [0; 16] };
+        let iv = if protocol == PinUvAuthProtocol::Two {
+            sent[..16].try_into().unwrap()
+        } else {
+            [0; 16]
+        };
         assert_eq!(secret.encrypt_with(iv, &outputs).unwrap(), sent);
     }
 }
@@ -114,7 +163,14 @@ fn both_sides_agree_and_can_talk() {
     for protocol in BOTH {
         let (platform, key) = pair(protocol);
         let sent = platform.encrypt(&[5; 64], &mut rng()).unwrap();
-        assert_eq!(sent.len(), if protocol == PinUvAuthProtocol::One { 64 } else { 80 });
+        assert_eq!(
+            sent.len(),
+            if protocol == PinUvAuthProtocol::One {
+                64
+            } else {
+                80
+            }
+        );
         assert_eq!(key.decrypt(&sent).unwrap()[..], [5; 64]);
         assert!(key.verify(&sent, &platform.authenticate(&sent)));
     }
@@ -124,7 +180,10 @@ fn both_sides_agree_and_can_talk() {
 fn protocol_two_never_repeats_an_iv() {
     let (platform, _) = pair(PinUvAuthProtocol::Two);
     let mut rng = rng();
-    let (a, b) = (platform.encrypt(&[0; 16], &mut rng).unwrap(), platform.encrypt(&[0; 16], &mut rng).unwrap());
+    let (a, b) = (
+        platform.encrypt(&[0; 16], &mut rng).unwrap(),
+        platform.encrypt(&[0; 16], &mut rng).unwrap(),
+    );
     assert_ne!(a[..16], b[..16]);
     assert_ne!(a[16..], b[16..]);
 }
@@ -157,8 +216,14 @@ fn lengths_that_are_no_whole_blocks_are_refused() {
     for protocol in BOTH {
         let (platform, key) = pair(protocol);
         for length in [1, 15, 17, 63] {
-            assert_eq!(platform.encrypt(&vec![0; length], &mut rng()), Err(Status::INVALID_LENGTH));
-            assert_eq!(key.decrypt(&vec![0; length]).unwrap_err(), Status::INVALID_LENGTH);
+            assert_eq!(
+                platform.encrypt(&vec![0; length], &mut rng()),
+                Err(Status::INVALID_LENGTH)
+            );
+            assert_eq!(
+                key.decrypt(&vec![0; length]).unwrap_err(),
+                Status::INVALID_LENGTH
+            );
         }
     }
     let (_, key) = pair(PinUvAuthProtocol::Two);
@@ -168,22 +233,59 @@ fn lengths_that_are_no_whole_blocks_are_refused() {
 #[test]
 fn a_peer_that_is_no_point_of_the_curve_is_refused() {
     let key = KeyAgreementKey::generate(&mut rng()).unwrap();
-    let CoseKey::Ec2 { alg, crv, x, y } = KeyAgreementKey::generate(&mut rng()).unwrap().public_key() else {
+    let CoseKey::Ec2 { alg, crv, x, y } =
+        KeyAgreementKey::generate(&mut rng()).unwrap().public_key()
+    else {
         panic!("not an EC2 key")
     };
     let mut off_curve = y.clone();
     off_curve[31] ^= 1;
     for peer in [
-        CoseKey::Ec2 { alg, crv, x: x.clone(), y: off_curve },
-        CoseKey::Ec2 { alg, crv, x: vec![0; 32], y: vec![0; 32] },
-        CoseKey::Ec2 { alg, crv, x: vec![0xff; 32], y: y.clone() },
-        CoseKey::Ec2 { alg, crv, x: x[1..].to_vec(), y: y.clone() },
-        CoseKey::Ec2 { alg, crv: curve::P384, x: x.clone(), y: y.clone() },
-        CoseKey::Okp { alg, crv: curve::ED25519, x },
+        CoseKey::Ec2 {
+            alg,
+            crv,
+            x: x.clone(),
+            y: off_curve,
+        },
+        CoseKey::Ec2 {
+            alg,
+            crv,
+            x: vec![0; 32],
+            y: vec![0; 32],
+        },
+        CoseKey::Ec2 {
+            alg,
+            crv,
+            x: vec![0xff; 32],
+            y: y.clone(),
+        },
+        CoseKey::Ec2 {
+            alg,
+            crv,
+            x: x[1..].to_vec(),
+            y: y.clone(),
+        },
+        CoseKey::Ec2 {
+            alg,
+            crv: curve::P384,
+            x: x.clone(),
+            y: y.clone(),
+        },
+        CoseKey::Okp {
+            alg,
+            crv: curve::ED25519,
+            x,
+        },
     ] {
         for protocol in BOTH {
-            assert_eq!(key.decapsulate(protocol, &peer).unwrap_err(), Status::INVALID_PARAMETER);
-            assert_eq!(encapsulate(protocol, &peer, &mut rng()).unwrap_err(), Status::INVALID_PARAMETER);
+            assert_eq!(
+                key.decapsulate(protocol, &peer).unwrap_err(),
+                Status::INVALID_PARAMETER
+            );
+            assert_eq!(
+                encapsulate(protocol, &peer, &mut rng()).unwrap_err(),
+                Status::INVALID_PARAMETER
+            );
         }
     }
 }
@@ -192,8 +294,14 @@ fn a_peer_that_is_no_point_of_the_curve_is_refused() {
 fn keys_repeat_from_a_seed_and_differ_without() {
     let mut one = rng();
     let first = KeyAgreementKey::generate(&mut one).unwrap().public_key();
-    assert_eq!(first, KeyAgreementKey::generate(&mut rng()).unwrap().public_key());
-    assert_ne!(first, KeyAgreementKey::generate(&mut one).unwrap().public_key());
+    assert_eq!(
+        first,
+        KeyAgreementKey::generate(&mut rng()).unwrap().public_key()
+    );
+    assert_ne!(
+        first,
+        KeyAgreementKey::generate(&mut one).unwrap().public_key()
+    );
     assert_eq!(first.algorithm(), CoseAlgorithm(-25));
 }
 
@@ -214,14 +322,20 @@ fn a_broken_random_source_is_an_error_not_a_hang() {
         }
     }
     impl rand_core::TryCryptoRng for Zeros {}
-    assert_eq!(KeyAgreementKey::generate(&mut Zeros).unwrap_err(), Status::OTHER);
+    assert_eq!(
+        KeyAgreementKey::generate(&mut Zeros).unwrap_err(),
+        Status::OTHER
+    );
 }
 
 #[test]
 fn secrets_are_not_shown() {
     let (platform, _) = pair(PinUvAuthProtocol::Two);
     assert_eq!(format!("{platform:?}"), "SharedSecret(Two, ..)");
-    assert_eq!(format!("{:?}", KeyAgreementKey::generate(&mut rng()).unwrap()), "KeyAgreementKey(..)");
+    assert_eq!(
+        format!("{:?}", KeyAgreementKey::generate(&mut rng()).unwrap()),
+        "KeyAgreementKey(..)"
+    );
 }
 
 #[test]
@@ -235,7 +349,10 @@ fn pins_are_padded_to_64_bytes_and_63_is_the_longest() {
 #[test]
 fn numbers_on_the_wire() {
     for protocol in BOTH {
-        assert_eq!(PinUvAuthProtocol::from_number(protocol.number().into()), Some(protocol));
+        assert_eq!(
+            PinUvAuthProtocol::from_number(protocol.number().into()),
+            Some(protocol)
+        );
     }
     assert_eq!([0, 3, 257].map(PinUvAuthProtocol::from_number), [None; 3]);
 }

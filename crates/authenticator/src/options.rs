@@ -1,0 +1,42 @@
+//! CTAP 2.3 §6.4: the options whose value is state, as getInfo reports them and commands go by them.
+
+use crate::authenticator::Authenticator;
+
+impl Authenticator {
+    /// getInfo's `clientPin`.
+    pub(crate) fn client_pin_option(&self) -> Option<bool> {
+        self.profile
+            .options
+            .client_pin
+            .then(|| self.state.pin().is_some())
+    }
+
+    /// getInfo's `uv`.
+    pub(crate) fn uv_option(&self) -> Option<bool> {
+        let enrolled = self
+            .state
+            .config()
+            .finger_enrolled
+            .unwrap_or(self.profile.built_in_uv.enrolled);
+        self.profile.options.uv.then_some(enrolled)
+    }
+
+    /// getInfo's `alwaysUv`.
+    pub(crate) fn always_uv_option(&self) -> Option<bool> {
+        let delivered = self.profile.options.always_uv?;
+        Some(self.state.config().always_uv.unwrap_or(delivered))
+    }
+
+    /// Whether the key is protected by some form of user verification.
+    pub(crate) fn is_protected(&self) -> bool {
+        self.client_pin_option() == Some(true) || self.uv_option() == Some(true)
+    }
+
+    /// The minimum PIN length in code points.
+    pub(crate) fn min_pin_length(&self) -> u8 {
+        self.state
+            .config()
+            .min_pin_length
+            .unwrap_or(self.profile.pin.min_length)
+    }
+}

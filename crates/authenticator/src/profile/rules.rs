@@ -1,0 +1,175 @@
+//! CTAP 2.3 §9 Mandatory features: what a version string obliges to, and what cannot be.
+
+use webauthn::cose::CoseAlgorithm;
+
+use super::{AttestationKind, Extension, Members, Profile, Version};
+use crate::credential::MAX_ID_LENGTH;
+use crate::crypto;
+
+impl Profile {
+    /// The feature that is missing for a version (§9), if one is.
+    pub fn missing_for(&self, version: Version) -> Option<&'static str> {
+        match version {
+            Version::U2fV2 => (!self.ctap1).then_some("ctap1"),
+            Version::Fido20 => (!self.ctap2).then_some("ctap2"),
+            Version::Fido21Pre => self.missing_for_2_1_pre(),
+            Version::Fido21 => self.missing_for_2_1(),
+            Version::Fido23 => self.missing_for_2_1().or((self.members < Members::V23)
+                .then_some("the getInfo members of 2.3 (members = \"2.3\")")),
+        }
+    }
+
+    fn missing_for_2_1_pre(&self) -> Option<&'static str> {
+        first_missing(&[
+            (self.ctap2, "ctap2"),
+            (
+                self.members >= Members::V21Pre,
+                "the getInfo members of 2.1-PRE (members = \"2.1-pre\")",
+            ),
+            (
+                self.options.credential_mgmt_preview,
+                "the option credentialMgmtPreview",
+            ),
+            (
+                self.has(Extension::CredProtect),
+                "the extension credProtect",
+            ),
+        ])
+    }
+
+    fn missing_for_2_1(&self) -> Option<&'static str> {
+        let options = &self.options;
+        let verifies = options.client_pin || options.uv;
+        first_missing(&[
+            (self.ctap2, "ctap2"),
+            (
+                self.members >= Members::V21,
+                "the getInfo members of 2.1 (members = \"2.1\")",
+            ),
+            (self.has(Extension::HmacSecret), "the extension hmac-secret"),
+            (!options.rk || verifies, "clientPin or uv (it has rk)"),
+            (
+                !options.rk || options.cred_mgmt,
+                "the option credMgmt (it has rk)",
+            ),
+            (
+                !verifies || self.has(Extension::CredProtect),
+                "the extension credProtect",
+            ),
+            (
+                !verifies || options.pin_uv_auth_token,
+                "the option pinUvAuthToken",
+            ),
+            (
+                !verifies || self.pin.protocols.contains(&2),
+                "PIN/UV auth protocol two",
+            ),
+            (
+                !options.set_min_pin_length || self.has(Extension::MinPinLength),
+                "the extension minPinLength (it has setMinPINLength)",
+            ),
+        ])
+    }
+
+    /// What does not fit together, or is beyond this key.
+    pub(super) fn impossible(&self) -> Option<String> {
+        let options = &self.options;
+        let verifies = options.client_pin || options.uv;
+        let config = options.set_min_pin_length || options.ep || options.uv_acfg;
+        let credentials = &self.credentials;
+        let rules = [
+            (
+                self.ctap1 || self.ctap2,
+                "it speaks neither CTAP1 nor CTAP2",
+            ),
+            (
+                !options.pin_uv_auth_token || verifies,
+                "pinUvAuthToken needs clientPin or uv",
+            ),
+            (
+                !options.cred_mgmt || options.pin_uv_auth_token,
+                "credMgmt needs pinUvAuthToken",
+            ),
+            (
+                !options.credential_mgmt_preview || options.client_pin,
+                "credentialMgmtPreview needs clientPin",
+            ),
+            (!options.cred_mgmt || options.rk, "credMgmt needs rk"),
+            (
+                !config || options.authnr_cfg,
+                "setMinPINLength, ep and uvAcfg need authnrCfg",
+            ),
+            (
+                !options.set_min_pin_length || options.client_pin,
+                "setMinPINLength needs clientPin",
+            ),
+            (!options.uv_acfg || options.uv, "uvAcfg needs uv"),
+            (
+                self.has(Extension::MinPinLength) == options.set_min_pin_length,
+                "the extension minPinLength and setMinPINLength come together",
+            ),
+            (
+                self.has(Extension::CredBlob) <= self.has(Extension::CredProtect),
+                "the extension credBlob needs credProtect",
+            ),
+            (
+                !options.ep || self.attestation.kind == AttestationKind::Basic,
+                "ep needs attestation of the kind \"basic\"",
+            ),
+            (
+                !self.ctap1 || credentials.algorithms.contains(&CoseAlgorithm::ES256),
+                "CTAP1 needs the algorithm ES256 (-7)",
+            ),
+            (!credentials.algorithms.is_empty(), "it has no algorithm"),
+            (
+                (1..=64).contains(&self.attestation.batch.len()),
+                "attestation.batch is not 1 to 64 bytes long",
+            ),
+            (
+                credentials.max_id_length >= MAX_ID_LENGTH,
+                "credentials.max_id_length is shorter than its own IDs",
+            ),
+            (
+                credentials.max_cred_blob_length >= 32,
+                "credentials.max_cred_blob_length is less than 32",
+            ),
+            (self.max_msg_size >= 1024, "max_msg_size is less than 1024"),
+            (
+                (4..=63).contains(&self.pin.min_length),
+                "pin.min_length is not between 4 and 63",
+            ),
+            (
+                !self.pin.protocols.is_empty(),
+                "it has no PIN/UV auth protocol",
+            ),
+            (
+                (1..=5).contains(&self.built_in_uv.max_internal_retries),
+                "built_in_uv.max_internal_retries is not between 1 and 5",
+            ),
+        ];
+        if let Some(why) = first_missing(&rules) {
+            return Some(why.to_owned());
+        }
+        if let Some(number) = self
+            .pin
+            .protocols
+            .iter()
+            .find(|number| !matches!(number, 1 | 2))
+        {
+            return Some(format!("PIN/UV auth protocol {number} does not exist"));
+        }
+        let unknown = |algorithm: &&CoseAlgorithm| !crypto::ALGORITHMS.contains(algorithm);
+        credentials
+            .algorithms
+            .iter()
+            .find(unknown)
+            .map(|algorithm| format!("no algorithm {algorithm} in this key"))
+    }
+}
+
+fn first_missing(rules: &[(bool, &'static str)]) -> Option<&'static str> {
+    rules
+        .iter()
+        .find(|(holds, _)| !holds)
+        .map(|(_, what)| *what)
+}
