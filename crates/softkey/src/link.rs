@@ -208,7 +208,8 @@ fn card_settings(profile: &Profile) -> CardSettings {
             AppletVersion::Fido20
         },
         ctap2: profile.ctap2,
-        max_message: profile.max_msg_size,
+        // The authenticator itself says when a message is too long for its profile.
+        max_message: hid::MAX_PAYLOAD,
     }
 }
 
