@@ -14,7 +14,7 @@ use crate::client_pin::TokenRequest;
 use crate::credential::CredentialSource;
 use crate::crypto::{CryptoError, SigningKey};
 use crate::presence::{self, Interaction, Purpose, UserEvent, UserPresent};
-use crate::profile::{Profile, ProfileError};
+use crate::profile::{Members, Profile, ProfileError};
 use crate::state::{Change, State};
 use crate::store::Store;
 use crate::token::PinUvAuthToken;
@@ -294,7 +294,8 @@ impl Authenticator {
             Command::GetInfo => Ok(Step::Reply(self.get_info())),
             Command::ClientPin => self.client_pin(parameters, env),
             Command::Reset => self.reset(env),
-            Command::Selection => self.selection(env),
+            // Keys before 2.1 select by an empty pinUvAuthParam.
+            Command::Selection if self.profile.members >= Members::V21 => self.selection(env),
             Command::Config => self.config(parameters, env),
             Command::CredentialManagement if self.profile.options.cred_mgmt => {
                 self.credential_management(parameters, continuation, channel, env)

@@ -171,6 +171,29 @@ fn selection_is_a_touch() {
 }
 
 #[test]
+fn keys_before_2_1_select_by_an_empty_param_only() {
+    for id in ["fido-2.0", "fido-2.1-pre"] {
+        let mut bench = Bench::new(id);
+        assert_eq!(
+            bench.send(Command::Selection, &[]),
+            Err(Status::INVALID_COMMAND)
+        );
+        let empty = ctap::make_credential::Request {
+            pin_uv_auth_param: Some(vec![]),
+            ..bench.mc(None)
+        };
+        assert_eq!(bench.make(&empty).unwrap_err(), Status::PIN_NOT_SET);
+    }
+}
+
+#[test]
+fn a_key_can_move_to_another_thread() {
+    fn is_send<T: Send>() {}
+    is_send::<authenticator::Authenticator>();
+    is_send::<authenticator::MemoryStore>();
+}
+
+#[test]
 fn the_same_seed_gives_the_same_key() {
     let run = || {
         let mut bench = Bench::with_pin("fido-2.1");
