@@ -3,6 +3,7 @@
 //! [`Engine`] takes what arrives and the time, and gives back what to send. [`crate::RunningKey`]
 //! puts it on a thread.
 
+use core::fmt;
 use core::time::Duration;
 
 use authenticator::{
@@ -17,8 +18,8 @@ use transport::{Arrival, Kind};
 use crate::link::{Demand, Link};
 use crate::prompts::Prompts;
 
-/// One request and its answer, for those who watch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One request and its answer, for those who watch. `Debug` shows sizes only: there are secrets in it.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Exchange {
     /// The channel it came on.
     pub channel: u32,
@@ -29,6 +30,17 @@ pub struct Exchange {
     /// The answer: status byte and CBOR, or U2F data and status word. `None` when the platform gave
     /// the request up.
     pub response: Option<Vec<u8>>,
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange")
+            .field("channel", &self.channel)
+            .field("u2f", &self.u2f)
+            .field("request", &self.request.len())
+            .field("response", &self.response.as_ref().map(Vec::len))
+            .finish()
+    }
 }
 
 /// Who watches. It sees everything, secrets too: `ctap::trace` masks them.
@@ -172,8 +184,9 @@ impl Engine {
         if let Some(pending) = self.pending.take() {
             let progress = self.tell(pending.channel, event, now);
             self.progress(pending, true, progress, now);
-        } else if let Some(channel) = self.u2f_asked.take() {
-            // The platform's next try finds the touch.
+        } else if self.asking().is_some() {
+            // A U2F wish: it belongs to the platform's next try, on whatever channel.
+            let channel = self.u2f_asked.take().unwrap_or_default();
             self.tell(channel, event, now);
             self.prompts.ended();
         }

@@ -74,7 +74,7 @@ impl<W: Write + Send> Prompts for Terminal<W> {
     }
 
     fn ended(&mut self) {
-        self.say("Done.");
+        self.say("Nothing is asked of you any more.");
     }
 
     fn wink(&mut self) {
@@ -159,7 +159,7 @@ mod tests {
         assert_eq!(
             said,
             "Touch the key to create a passkey for anna\u{FFFD}[2J\u{FFFD} on example.com: press Enter.\n\
-             Done.\n\
+             Nothing is asked of you any more.\n\
              Touch the key to ERASE everything on it: press Enter.\n\
              This key is winking at you.\n"
         );
