@@ -1,6 +1,7 @@
 """The software key as a process: `pinward key run`."""
 
 import os
+import subprocess
 from pathlib import Path
 
 from .proc import ROOT, Failed, Process, wait_for
@@ -17,6 +18,7 @@ class Key:
         self.store = self.work / f"{name}.store"
         wires = {"unix": ["--unix", self.socket], "vpcd": ["--vpcd"]}
         self.argv = [PROGRAM, "key", "run", *wires[wire], "--store", self.store, "--insecure-plaintext", *extra]
+        self.touches_itself = touch
         if touch:
             self.argv.append("--auto-touch")
         if profile:
@@ -30,7 +32,9 @@ class Key:
         if not PROGRAM.exists():
             raise Failed(f"{PROGRAM} is not built: `cargo build -p pinward`")
         self.socket.unlink(missing_ok=True)
-        self.process = Process(self.name, self.argv, self.work, env=self.env)
+        # A key that is touched by its user ends at the end of its input.
+        stdin = subprocess.DEVNULL if self.touches_itself else subprocess.PIPE
+        self.process = Process(self.name, self.argv, self.work, env=self.env, stdin=stdin)
         if self.wire == "unix":
             wait_for("the key's socket", self._listens, 15)
 
@@ -38,6 +42,11 @@ class Key:
         if not self.process.alive():
             raise Failed(f"the key ended at once:\n{self.process.text()}")
         return self.socket.exists()
+
+    def press(self):
+        """Touches a key that does not touch itself, as Enter in its terminal does."""
+        self.process.child.stdin.write(b"\n")
+        self.process.child.stdin.flush()
 
     def close(self):
         if self.process:

@@ -32,12 +32,16 @@ class Person:
 
 def card(t):
     """Puts the key into the reader and gives the client's device for it."""
+    return card_and_key(t)[0]
+
+
+def card_and_key(t, **options):
     from fido2.pcsc import CtapPcscDevice
 
     t.use(pcsc.Reader(t.work))
-    t.key(wire="vpcd")
+    key = t.key(wire="vpcd", **options)
     device = wait_for("a card in the reader", lambda: next(CtapPcscDevice.list_devices("Virtual PCD"), None), 15)
-    return t.use(device)
+    return t.use(device), key
 
 
 def client_for(device, person):
@@ -125,6 +129,45 @@ def with_a_pin_and_the_list_of_passkeys(t):
     manage.delete_cred(bela[7])
     left = manager().enumerate_creds(rps[0][4])
     expect([c[6]["name"] for c in left] == ["anna"], f"after a deletion the key lists {left}")
+
+
+@scenario
+def a_waiting_card_says_so_and_can_be_cancelled(t):
+    """The card answers "still waiting" until it is touched (NFCCTAP_GETRESPONSE), or the client cancels."""
+    import threading
+
+    from fido2.ctap import CtapError
+    from fido2.ctap2 import Ctap2
+
+    device, key = card_and_key(t, touch=False)
+    ctap = Ctap2(device)
+    said = []
+
+    def touch(status):
+        said.append(int(status))
+        key.press()
+
+    ctap.selection(on_keepalive=touch)
+    expect(said == [2], f"the card said {said}, not that it waits for the user")
+    cancel = threading.Event()
+    try:
+        ctap.selection(event=cancel, on_keepalive=lambda _: cancel.set())
+        code = None
+    except CtapError as e:
+        code = e.code
+    expect(code == CtapError.ERR.KEEPALIVE_CANCEL, f"a cancelled wait ended with {code!r}")
+    # Long requests and answers, chained and in extended APDUs.
+    for extended in (False, True):
+        device.use_ext_apdu = extended
+        made = ctap.make_credential(
+            b"\0" * 32,
+            {"id": "pinward.example", "name": "Pinward"},
+            {"id": b"anna", "name": "anna"},
+            [{"type": "public-key", "alg": -7}],
+            exclude_list=[{"type": "public-key", "id": bytes([n]) * 100} for n in range(6)],
+            on_keepalive=touch,
+        )
+        expect(made.auth_data.credential_data is not None, "no credential came back")
 
 
 @scenario
