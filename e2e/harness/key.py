@@ -12,12 +12,19 @@ PROGRAM = Path(os.environ.get("PINWARD", ROOT / "target/debug/pinward"))
 class Key:
     """A key with a durable store. `restart()` is a power cycle: what was not stored is gone."""
 
-    def __init__(self, work, name="key", *, profile=None, wire="unix", touch=True, env=None, extra=()):
+    def __init__(self, work, name="key", *, profile=None, wire="unix", touch=True, passphrase=None,
+                 env=None, extra=()):
         self.work, self.name = Path(work), name
         self.socket = self.work / f"{name}.sock"
         self.store = self.work / f"{name}.store"
-        wires = {"unix": ["--unix", self.socket], "vpcd": ["--vpcd"]}
-        self.argv = [PROGRAM, "key", "run", *wires[wire], "--store", self.store, "--insecure-plaintext", *extra]
+        wires = {"unix": ["--unix", self.socket], "vpcd": ["--vpcd"], "pipe": ["--report-pipe", "new"]}
+        self.argv = [PROGRAM, "key", "run", *wires[wire], "--store", self.store]
+        if passphrase is None:
+            self.argv.append("--insecure-plaintext")
+        else:
+            self.argv += ["--passphrase-env", "PINWARD_E2E_PASSPHRASE"]
+            env = {**(os.environ if env is None else env), "PINWARD_E2E_PASSPHRASE": passphrase}
+        self.argv += extra
         self.touches_itself = touch
         if touch:
             self.argv.append("--auto-touch")
@@ -42,6 +49,12 @@ class Key:
         if not self.process.alive():
             raise Failed(f"the key ended at once:\n{self.process.text()}")
         return self.socket.exists()
+
+    def address(self):
+        """What comes after the scheme in the address where the key says that it is ready."""
+        self.process.wait_text("pinward key ready: ", 15)
+        ready = self.process.text().split("pinward key ready: ")[1].splitlines()[0]
+        return ready.split(":", 1)[1]
 
     def press(self):
         """Touches a key that does not touch itself, as Enter in its terminal does."""

@@ -140,9 +140,7 @@ class Bus:
         mode[6][termios.VMIN] = REPORT
         mode[6][termios.VTIME] = 0
         termios.tcsetattr(self.slave, termios.TCSANOW, mode)
-        node = Path(self.dir) / "dev" / Path(NODE).name
-        node.unlink(missing_ok=True)
-        node.symlink_to(os.ttyname(self.slave))
+        self._link(os.ttyname(self.slave))
         self._stop_read, self._stop_write = os.pipe()
         self._relay = None
         self.reports = [0, 0]  # client to key, key to client
@@ -159,6 +157,16 @@ class Bus:
         wait_for(f"the key's socket {socket_path}", lambda: _connect(key, socket_path))
         self._relay = threading.Thread(target=self._pump, args=(key,), daemon=True)
         self._relay.start()
+
+    def point_at(self, terminal):
+        """Makes the node a terminal that the key serves itself (`--report-pipe`)."""
+        self.detach()
+        self._link(terminal)
+
+    def _link(self, terminal):
+        node = Path(self.dir) / "dev" / Path(NODE).name
+        node.unlink(missing_ok=True)
+        node.symlink_to(terminal)
 
     def detach(self):
         if self._relay:

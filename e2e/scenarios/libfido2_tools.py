@@ -125,6 +125,20 @@ def registers_and_signs_in_with_a_pin(t):
 
 
 @scenario
+def a_sealed_key_serves_the_node_itself(t):
+    """No bridge: the key is the other side of the node's terminal. Its file is sealed by a passphrase."""
+    key, bus = t.key(wire="pipe", passphrase="correct horse"), t.bus()
+    bus.point_at(key.address())
+    set_pin(bus, PIN)
+    register(t, bus, flags="-r -v", pin=PIN)
+    key.restart()
+    bus.point_at(key.address())
+    sign_in(t, bus, None, flags="-r -v", pin=PIN)
+    content = key.store.read_bytes()
+    expect(RP.encode() not in content and b"anna" not in content, "the sealed file shows who has a passkey where")
+
+
+@scenario
 def a_signature_of_another_key_is_refused(t):
     """The check of -V is a real one: an assertion does not verify under another credential's key."""
     _, bus = key_on_bus(t)
