@@ -123,7 +123,6 @@ async fn add(
     };
     let credential = StoredCredential {
         id: verdict.record.id.to_vec(),
-        user: user.handle.clone(),
         record,
         created_at: unix_now(),
         last_used_at: None,

@@ -6,6 +6,8 @@
 
 mod ceremonies;
 mod credentials;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};

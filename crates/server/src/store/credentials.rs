@@ -21,8 +21,6 @@ pub(crate) struct User {
 #[derive(Debug, Clone)]
 pub(crate) struct StoredCredential {
     pub(crate) id: Vec<u8>,
-    /// User handle of the owner.
-    pub(crate) user: Vec<u8>,
     /// JSON of `rp::CredentialRecord`.
     pub(crate) record: String,
     pub(crate) created_at: u64,
@@ -33,7 +31,6 @@ impl StoredCredential {
     fn read(row: &SqliteRow) -> Self {
         Self {
             id: row.get("id"),
-            user: row.get("user"),
             record: row.get("record"),
             created_at: unsigned(row.get("created_at")),
             last_used_at: row.get::<Option<i64>, _>("last_used_at").map(unsigned),
