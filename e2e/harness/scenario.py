@@ -2,7 +2,7 @@
 
 A file under scenarios/ is a script: its functions marked with @scenario run one after the other,
 each in a folder of its own, and one line says how each ended: `ok NAME`, `not ok NAME: why`, or
-`skip NAME: what is missing`. What a failed one left (logs, pictures) is kept under out/.
+`skip NAME: what is missing`. Logs and pictures are kept under out/.
 """
 
 import shutil
@@ -123,7 +123,8 @@ def _run(name, function):
         why = traceback.format_exc()
     finally:
         t.close()
-    t.keep()
+        t.keep()
+        shutil.rmtree(t.work, ignore_errors=True)
     first, *rest = why.strip().splitlines() or ["no reason given"]
     print(f"not ok {name}: {first}", flush=True)
     for line in [*rest, f"logs: e2e/out/{name}/logs"]:
