@@ -106,7 +106,10 @@ impl SubCommand {
 impl TryFrom<u64> for SubCommand {
     type Error = Status;
     fn try_from(code: u64) -> Result<Self, Status> {
-        Self::ALL.into_iter().find(|s| s.code() == code).ok_or(Status::INVALID_SUBCOMMAND)
+        Self::ALL
+            .into_iter()
+            .find(|s| s.code() == code)
+            .ok_or(Status::INVALID_SUBCOMMAND)
     }
 }
 
@@ -166,8 +169,11 @@ impl core::ops::BitOr for Permissions {
 
 impl core::fmt::Debug for Permissions {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let names: Vec<_> =
-            Self::NAMES.iter().filter(|(bit, _)| self.contains(*bit)).map(|(_, name)| *name).collect();
+        let names: Vec<_> = Self::NAMES
+            .iter()
+            .filter(|(bit, _)| self.contains(*bit))
+            .map(|(_, name)| *name)
+            .collect();
         write!(f, "{{{}}}", names.join(","))
     }
 }

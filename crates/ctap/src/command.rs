@@ -109,7 +109,9 @@ impl Command {
             Command::BioEnrollment | Command::BioEnrollmentPreview => {
                 crate::bio_enrollment::Request::MEMBERS
             }
-            Command::GetInfo | Command::Reset | Command::GetNextAssertion | Command::Selection => &[],
+            Command::GetInfo | Command::Reset | Command::GetNextAssertion | Command::Selection => {
+                &[]
+            }
         }
     }
 

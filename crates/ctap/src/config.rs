@@ -67,7 +67,10 @@ impl SubCommand {
 impl TryFrom<u64> for SubCommand {
     type Error = Status;
     fn try_from(code: u64) -> Result<Self, Status> {
-        Self::ALL.into_iter().find(|s| s.code() == code).ok_or(Status::INVALID_SUBCOMMAND)
+        Self::ALL
+            .into_iter()
+            .find(|s| s.code() == code)
+            .ok_or(Status::INVALID_SUBCOMMAND)
     }
 }
 

@@ -62,14 +62,21 @@ pub const PUBLIC_KEY: &str = "public-key";
 impl CredentialDescriptor {
     /// A descriptor of a public-key credential, without transports.
     pub fn public_key(id: impl Into<Vec<u8>>) -> Self {
-        Self { id: id.into(), type_: PUBLIC_KEY.to_owned(), transports: None }
+        Self {
+            id: id.into(),
+            type_: PUBLIC_KEY.to_owned(),
+            transports: None,
+        }
     }
 }
 
 impl CredentialParameters {
     /// A public-key credential with this algorithm.
     pub fn public_key(alg: CoseAlgorithm) -> Self {
-        Self { alg, type_: PUBLIC_KEY.to_owned() }
+        Self {
+            alg,
+            type_: PUBLIC_KEY.to_owned(),
+        }
     }
 }
 
@@ -83,7 +90,12 @@ impl Item for CoseAlgorithm {
 }
 
 const fn cose_member(key: u8, name: &'static str) -> Member {
-    Member { key: Key::Int(key), name, secret: false, inner: &[] }
+    Member {
+        key: Key::Int(key),
+        name,
+        secret: false,
+        inner: &[],
+    }
 }
 
 impl Item for CoseKey {

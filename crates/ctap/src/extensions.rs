@@ -34,7 +34,11 @@ impl<T: Item> Item for BoolOr<T> {
     const MEMBERS: &'static [Member] = T::MEMBERS;
 
     fn read(d: &mut minicbor::Decoder<'_>) -> Result<Self, Status> {
-        if is_bool(d) { bool::read(d).map(Self::Bool) } else { T::read(d).map(Self::Other) }
+        if is_bool(d) {
+            bool::read(d).map(Self::Bool)
+        } else {
+            T::read(d).map(Self::Other)
+        }
     }
     fn write(&self, e: &mut Writer<'_>) {
         match self {

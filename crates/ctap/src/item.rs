@@ -85,7 +85,9 @@ pub(crate) fn map_length(d: &mut Decoder<'_>) -> Result<u64, Status> {
 pub(crate) fn raw<'a>(d: &mut Decoder<'a>) -> Result<&'a [u8], Status> {
     let start = d.position();
     d.skip().map_err(|_| Status::INVALID_CBOR)?;
-    d.input().get(start..d.position()).ok_or(Status::INVALID_CBOR)
+    d.input()
+        .get(start..d.position())
+        .ok_or(Status::INVALID_CBOR)
 }
 
 impl Item for bool {
@@ -144,7 +146,10 @@ impl Item for Vec<u8> {
 
 impl<const N: usize> Item for [u8; N] {
     fn read(d: &mut Decoder<'_>) -> Result<Self, Status> {
-        d.bytes().map_err(unexpected)?.try_into().map_err(|_| Status::INVALID_LENGTH)
+        d.bytes()
+            .map_err(unexpected)?
+            .try_into()
+            .map_err(|_| Status::INVALID_LENGTH)
     }
     fn write(&self, e: &mut Writer<'_>) {
         let _ = e.bytes(self);
@@ -240,7 +245,10 @@ pub struct TextToNumber(pub Vec<(String, u64)>);
 impl Item for TextToNumber {
     fn read(d: &mut Decoder<'_>) -> Result<Self, Status> {
         let count = map_length(d)?;
-        (0..count).map(|_| Ok((String::read(d)?, u64::read(d)?))).collect::<Result<_, _>>().map(Self)
+        (0..count)
+            .map(|_| Ok((String::read(d)?, u64::read(d)?)))
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
     fn write(&self, e: &mut Writer<'_>) {
         let mut rows: Vec<_> = self.0.iter().collect();
@@ -297,13 +305,21 @@ macro_rules! member_type {
 }
 
 macro_rules! member_value {
-    (required $value:ident) => { $value.ok_or(crate::Status::MISSING_PARAMETER)? };
-    (optional $value:ident) => { $value };
+    (required $value:ident) => {
+        $value.ok_or(crate::Status::MISSING_PARAMETER)?
+    };
+    (optional $value:ident) => {
+        $value
+    };
 }
 
 macro_rules! member_ref {
-    (required $value:expr) => { Some(&$value) };
-    (optional $value:expr) => { $value.as_ref() };
+    (required $value:expr) => {
+        Some(&$value)
+    };
+    (optional $value:expr) => {
+        $value.as_ref()
+    };
 }
 
 /// Declares a map whose keys are integers: `required|optional KEY "specName" field: Type,`.

@@ -85,7 +85,11 @@ statuses! {
 impl Status {
     /// `Ok` for [`Status::OK`], otherwise the status as the error.
     pub fn ok(self) -> Result<(), Status> {
-        if self == Status::OK { Ok(()) } else { Err(self) }
+        if self == Status::OK {
+            Ok(())
+        } else {
+            Err(self)
+        }
     }
 }
 

@@ -7,7 +7,9 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::cbor::{Value, check};
 use crate::item::{Key, Member};
-use crate::{Command, Status, client_pin, config, credential_management, split_request, split_response};
+use crate::{
+    Command, Status, client_pin, config, credential_management, split_request, split_response,
+};
 
 /// Longest byte string that is shown whole.
 const SHOWN_BYTES: usize = 64;
@@ -49,13 +51,21 @@ fn named(bytes: &[u8], members: &[Member]) -> Json {
     if let Err(error) = check(bytes) {
         return json!({ "malformed": error.to_string(), "bytes": hex(bytes) });
     }
-    Value::decode(bytes).map_or_else(|error| json!({ "malformed": error.to_string() }), |value| show(&value, members))
+    Value::decode(bytes).map_or_else(
+        |error| json!({ "malformed": error.to_string() }),
+        |value| show(&value, members),
+    )
 }
 
 /// Shows a value whose entries, or whose elements' entries, are named by `members`.
 fn show(value: &Value, members: &[Member]) -> Json {
     match value {
-        Value::Map(entries) => Json::Object(entries.iter().map(|entry| show_entry(entry, members)).collect()),
+        Value::Map(entries) => Json::Object(
+            entries
+                .iter()
+                .map(|entry| show_entry(entry, members))
+                .collect(),
+        ),
         Value::Array(items) => items.iter().map(|item| show(item, members)).collect(),
         Value::Bytes(bytes) => Json::String(hex(bytes)),
         Value::Text(text) => Json::String(text.clone()),
@@ -95,22 +105,38 @@ fn mask(value: &Value) -> Json {
 
 /// Puts the name of a subcommand beside its number, and names its parameters.
 fn name_sub_command(command: Command, members: &mut Json) {
-    let Some(members) = members.as_object_mut() else { return };
-    let Some(code) = members.get("subCommand").and_then(Json::as_u64) else { return };
+    let Some(members) = members.as_object_mut() else {
+        return;
+    };
+    let Some(code) = members.get("subCommand").and_then(Json::as_u64) else {
+        return;
+    };
     let name = match command {
-        Command::ClientPin => client_pin::SubCommand::try_from(code).ok().map(|s| s.name().to_owned()),
-        Command::Config => config::SubCommand::try_from(code).ok().map(|s| camel(&format!("{s:?}"))),
+        Command::ClientPin => client_pin::SubCommand::try_from(code)
+            .ok()
+            .map(|s| s.name().to_owned()),
+        Command::Config => config::SubCommand::try_from(code)
+            .ok()
+            .map(|s| camel(&format!("{s:?}"))),
         Command::CredentialManagement | Command::CredentialManagementPreview => {
-            credential_management::SubCommand::try_from(code).ok().map(|s| camel(&format!("{s:?}")))
+            credential_management::SubCommand::try_from(code)
+                .ok()
+                .map(|s| camel(&format!("{s:?}")))
         }
         _ => None,
     };
     if let Some(name) = name {
-        members.insert("subCommand".to_owned(), Json::String(format!("{name} (0x{code:02x})")));
+        members.insert(
+            "subCommand".to_owned(),
+            Json::String(format!("{name} (0x{code:02x})")),
+        );
     }
     if let Some(permissions) = members.get("permissions").and_then(Json::as_u64) {
         let names = client_pin::Permissions(u8::try_from(permissions).unwrap_or(0));
-        members.insert("permissions".to_owned(), Json::String(format!("{names:?} (0x{permissions:02x})")));
+        members.insert(
+            "permissions".to_owned(),
+            Json::String(format!("{names:?} (0x{permissions:02x})")),
+        );
     }
     rename_params(command, members);
 }
@@ -123,23 +149,41 @@ fn rename_params(command: Command, members: &mut Map<String, Json>) {
         }
         _ => return,
     };
-    let Some(params) = members.get_mut("subCommandParams").and_then(Json::as_object_mut) else { return };
+    let Some(params) = members
+        .get_mut("subCommandParams")
+        .and_then(Json::as_object_mut)
+    else {
+        return;
+    };
     let old = core::mem::take(params);
     params.extend(old.into_iter().map(|(key, value)| {
-        let name = table.iter().find(|member| matches!(member.key, Key::Int(k) if k.to_string() == key));
+        let name = table
+            .iter()
+            .find(|member| matches!(member.key, Key::Int(k) if k.to_string() == key));
         (name.map_or(key, |member| member.name.to_owned()), value)
     }));
 }
 
 fn camel(name: &str) -> String {
     let mut chars = name.chars();
-    chars.next().map(|first| first.to_ascii_lowercase().to_string() + chars.as_str()).unwrap_or_default()
+    chars
+        .next()
+        .map(|first| first.to_ascii_lowercase().to_string() + chars.as_str())
+        .unwrap_or_default()
 }
 
 /// Lower-case hex; long byte strings are cut, with their length.
 fn hex(bytes: &[u8]) -> String {
-    let text: String = bytes.iter().take(SHOWN_BYTES).map(|byte| format!("{byte:02x}")).collect();
-    if bytes.len() > SHOWN_BYTES { format!("{text}… ({} bytes)", bytes.len()) } else { text }
+    let text: String = bytes
+        .iter()
+        .take(SHOWN_BYTES)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    if bytes.len() > SHOWN_BYTES {
+        format!("{text}… ({} bytes)", bytes.len())
+    } else {
+        text
+    }
 }
 
 #[cfg(test)]
@@ -173,12 +217,18 @@ mod tests {
                 }
             })
         );
-        assert!(!format!("{request_:?}").contains("170"), "Debug must not show the bytes either");
+        assert!(
+            !format!("{request_:?}").contains("170"),
+            "Debug must not show the bytes either"
+        );
     }
 
     #[test]
     fn subcommand_parameters_are_named() {
-        let params = config::SetMinPinLengthParams { new_min_pin_length: Some(6), ..Default::default() };
+        let params = config::SetMinPinLengthParams {
+            new_min_pin_length: Some(6),
+            ..Default::default()
+        };
         let request_ = config::Request {
             sub_command: config::SubCommand::SetMinPinLength.code(),
             sub_command_params: crate::Raw::new(params.encode()).ok(),
@@ -187,7 +237,10 @@ mod tests {
         };
         let shown = request(&request_bytes(Command::Config, &request_.encode()));
         assert_eq!(shown["parameters"]["subCommand"], "setMinPinLength (0x03)");
-        assert_eq!(shown["parameters"]["subCommandParams"], json!({ "newMinPINLength": 6 }));
+        assert_eq!(
+            shown["parameters"]["subCommandParams"],
+            json!({ "newMinPINLength": 6 })
+        );
     }
 
     #[test]
@@ -196,11 +249,17 @@ mod tests {
             response(Command::GetAssertion, &[0x2E]),
             json!({ "status": "CTAP2_ERR_NO_CREDENTIALS", "meaning": "no matching credential on this key" })
         );
-        let options = get_info::Options { client_pin: Some(false), ..Default::default() };
+        let options = get_info::Options {
+            client_pin: Some(false),
+            ..Default::default()
+        };
         let mut bytes = vec![0xA1, 0x04];
         bytes.extend(options.encode());
         let shown = response(Command::GetInfo, &response_bytes(Status::OK, &bytes));
-        assert_eq!(shown["members"], json!({ "options": { "clientPin": false } }));
+        assert_eq!(
+            shown["members"],
+            json!({ "options": { "clientPin": false } })
+        );
     }
 
     #[test]

@@ -57,7 +57,11 @@ pub fn check(bytes: &[u8]) -> Result<(), CborError> {
 pub fn check_with_depth(bytes: &[u8], depth: usize) -> Result<(), CborError> {
     let mut walk = Walk { bytes, at: 0 };
     walk.item(depth)?;
-    if walk.at == bytes.len() { Ok(()) } else { Err(CborError::TrailingBytes) }
+    if walk.at == bytes.len() {
+        Ok(())
+    } else {
+        Err(CborError::TrailingBytes)
+    }
 }
 
 /// Splits `bytes` into its first item, checked, and the rest.
@@ -70,7 +74,10 @@ pub fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), CborError> {
 /// Orders two encoded map keys as CTAP2 wants: major type, then length, then bytes.
 pub fn compare_keys(a: &[u8], b: &[u8]) -> Ordering {
     let major = |key: &[u8]| key.first().map(|byte| byte >> 5);
-    major(a).cmp(&major(b)).then(a.len().cmp(&b.len())).then_with(|| a.cmp(b))
+    major(a)
+        .cmp(&major(b))
+        .then(a.len().cmp(&b.len()))
+        .then_with(|| a.cmp(b))
 }
 
 /// A position in bytes under inspection.
@@ -114,7 +121,9 @@ impl Walk<'_> {
         match major {
             0 | 1 => Ok(()),
             2 => self.take(argument).map(drop),
-            3 => core::str::from_utf8(self.take(argument)?).map(drop).map_err(|_| CborError::NotUtf8),
+            3 => core::str::from_utf8(self.take(argument)?)
+                .map(drop)
+                .map_err(|_| CborError::NotUtf8),
             4 => {
                 let depth = depth.checked_sub(1).ok_or(CborError::TooDeep)?;
                 // The count is not trusted: each element must be there before the next is wanted.
@@ -201,43 +210,73 @@ impl Value {
 
     /// The value under a text key, if this is a map that has it.
     pub fn get_text(&self, key: &str) -> Option<&Value> {
-        self.entries()?.iter().find(|(k, _)| matches!(k, Value::Text(t) if t == key)).map(|(_, v)| v)
+        self.entries()?
+            .iter()
+            .find(|(k, _)| matches!(k, Value::Text(t) if t == key))
+            .map(|(_, v)| v)
     }
 
     /// The value under an integer key, if this is a map that has it.
     pub fn get_int(&self, key: i64) -> Option<&Value> {
         let key = Value::Integer(key.into());
-        self.entries()?.iter().find(|(k, _)| *k == key).map(|(_, v)| v)
+        self.entries()?
+            .iter()
+            .find(|(k, _)| *k == key)
+            .map(|(_, v)| v)
     }
 
     /// The entries, if this is a map.
     pub fn entries(&self) -> Option<&[(Value, Value)]> {
-        if let Value::Map(entries) = self { Some(entries) } else { None }
+        if let Value::Map(entries) = self {
+            Some(entries)
+        } else {
+            None
+        }
     }
 
     /// The bytes, if this is a byte string.
     pub fn as_bytes(&self) -> Option<&[u8]> {
-        if let Value::Bytes(bytes) = self { Some(bytes) } else { None }
+        if let Value::Bytes(bytes) = self {
+            Some(bytes)
+        } else {
+            None
+        }
     }
 
     /// The text, if this is a text string.
     pub fn as_text(&self) -> Option<&str> {
-        if let Value::Text(text) = self { Some(text) } else { None }
+        if let Value::Text(text) = self {
+            Some(text)
+        } else {
+            None
+        }
     }
 
     /// The integer, if this is one that fits.
     pub fn as_i64(&self) -> Option<i64> {
-        if let Value::Integer(value) = self { i64::try_from(*value).ok() } else { None }
+        if let Value::Integer(value) = self {
+            i64::try_from(*value).ok()
+        } else {
+            None
+        }
     }
 
     /// The boolean, if this is one.
     pub fn as_bool(&self) -> Option<bool> {
-        if let Value::Bool(value) = self { Some(*value) } else { None }
+        if let Value::Bool(value) = self {
+            Some(*value)
+        } else {
+            None
+        }
     }
 
     /// The elements, if this is an array.
     pub fn as_array(&self) -> Option<&[Value]> {
-        if let Value::Array(items) = self { Some(items) } else { None }
+        if let Value::Array(items) = self {
+            Some(items)
+        } else {
+            None
+        }
     }
 }
 
@@ -282,7 +321,11 @@ fn read(d: &mut Decoder<'_>) -> Result<Value, CborError> {
         }
         Type::Map => {
             let count = d.map().map_err(wrong)?.unwrap_or(0);
-            Value::Map((0..count).map(|_| Ok((read(d)?, read(d)?))).collect::<Result<_, _>>()?)
+            Value::Map(
+                (0..count)
+                    .map(|_| Ok((read(d)?, read(d)?)))
+                    .collect::<Result<_, _>>()?,
+            )
         }
         _ => Value::Integer(d.int().map_err(wrong)?.into()),
     })
@@ -326,7 +369,10 @@ mod tests {
     use super::*;
 
     fn hex(text: &str) -> Vec<u8> {
-        (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect()
+        (0..text.len())
+            .step_by(2)
+            .map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap())
+            .collect()
     }
 
     #[test]
@@ -375,7 +421,10 @@ mod tests {
     #[test]
     fn a_value_written_is_canonical_and_reads_back() {
         let value = Value::Map(vec![
-            ("zz".into(), Value::Array(vec![Value::Bool(true), Value::Null, Value::Float(1.5)])),
+            (
+                "zz".into(),
+                Value::Array(vec![Value::Bool(true), Value::Null, Value::Float(1.5)]),
+            ),
             ("a".into(), Value::Bytes(vec![1, 2, 3])),
             ((-1).into(), Value::Integer(-(1 << 64))),
             (3.into(), Value::Integer(u64::MAX.into())),
@@ -385,7 +434,10 @@ mod tests {
         let read = Value::decode(&bytes).unwrap();
         assert_eq!(read.encode(), bytes);
         assert_eq!(read.get_int(3), Some(&Value::Integer(u64::MAX.into())));
-        assert_eq!(read.get_text("a").and_then(Value::as_bytes), Some(&[1, 2, 3][..]));
+        assert_eq!(
+            read.get_text("a").and_then(Value::as_bytes),
+            Some(&[1, 2, 3][..])
+        );
     }
 
     #[test]
