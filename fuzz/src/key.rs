@@ -9,7 +9,9 @@ use rand_core::SeedableRng;
 /// CTAP 2.3 §6: the first byte chooses the profile; then each byte string is one command, behind a
 /// byte that says who sends it and what the person does.
 pub fn authenticator(data: &[u8]) {
-    let Some((which, data)) = data.split_first() else { return };
+    let Some((which, data)) = data.split_first() else {
+        return;
+    };
     let shipped = profile::shipped();
     let (id, toml) = shipped[usize::from(*which) % shipped.len()];
     let profile = profile::Profile::from_toml(toml).unwrap_or_else(|e| panic!("{id}: {e}"));
@@ -30,7 +32,11 @@ pub fn authenticator(data: &[u8]) {
             key.power_cycle(now, &mut rng);
         }
         let channel = ::authenticator::Channel(u32::from(how & 1));
-        let mut env = Env { now, rng: &mut rng, store: &mut store };
+        let mut env = Env {
+            now,
+            rng: &mut rng,
+            store: &mut store,
+        };
         let progress = if request.first() == Some(&0) {
             drop(key.handle_u2f(channel, &request[1..], &mut env));
             continue;
@@ -43,7 +49,13 @@ pub fn authenticator(data: &[u8]) {
 
 /// Answers what the key waits for until it has replied. A command asks for two things at most
 /// (verification, then a touch), so this ends.
-fn finish(key: &mut Authenticator, channel: ::authenticator::Channel, progress: Progress, how: u8, env: &mut Env<'_>) {
+fn finish(
+    key: &mut Authenticator,
+    channel: ::authenticator::Channel,
+    progress: Progress,
+    how: u8,
+    env: &mut Env<'_>,
+) {
     let mut progress = progress;
     for _ in 0..8 {
         match progress {
@@ -52,6 +64,7 @@ fn finish(key: &mut Authenticator, channel: ::authenticator::Channel, progress: 
                 assert!(bytes[0] == 0 || bytes.len() == 1, "an error with a body");
                 return;
             }
+            Progress::Idle => panic!("a command that is running is not idle"),
             Progress::Waiting(_) => {
                 let event = match how >> 1 & 0b11 {
                     0 | 1 => UserEvent::Touch,
@@ -64,4 +77,3 @@ fn finish(key: &mut Authenticator, channel: ::authenticator::Channel, progress: 
     }
     panic!("the key asks without an end");
 }
-

@@ -13,7 +13,9 @@ use webauthn::attestation_object::AttestationObject;
 use webauthn::authenticator_data::AuthenticatorData;
 use webauthn::client_data::CollectedClientData;
 use webauthn::cose::CoseKey;
-use webauthn::options::{PublicKeyCredentialCreationOptionsJson, PublicKeyCredentialRequestOptionsJson};
+use webauthn::options::{
+    PublicKeyCredentialCreationOptionsJson, PublicKeyCredentialRequestOptionsJson,
+};
 use webauthn::origin::Origin;
 use webauthn::response::{AuthenticationResponseJson, RegistrationResponseJson};
 
@@ -27,13 +29,17 @@ pub fn cbor(data: &[u8]) {
         assert_eq!(item.len() + rest.len(), data.len());
         assert!(webauthn::cbor::check(item).is_ok());
     }
-    let Ok(value) = webauthn::cbor::Value::decode(data) else { return };
+    let Ok(value) = webauthn::cbor::Value::decode(data) else {
+        return;
+    };
     assert_eq!(value.encode(), data, "canonical input does not survive");
 }
 
 /// Every message of CTAP: what decodes encodes to something that decodes to the same.
 pub fn messages(data: &[u8]) {
-    let Some((which, rest)) = data.split_first() else { return };
+    let Some((which, rest)) = data.split_first() else {
+        return;
+    };
     macro_rules! round_trip {
         ($($n:literal $message:ty,)*) => {
             match which % 16 {
@@ -94,14 +100,26 @@ pub fn hid_device(data: &[u8]) {
         black_box(device.tick(now));
         for event in device.receive(&report, now) {
             match event {
-                hid::Event::Message { channel, command, payload } => {
-                    assert!(!payload.is_empty() && payload.len() <= 7609, "a message of {} bytes", payload.len());
+                hid::Event::Message {
+                    channel,
+                    command,
+                    payload,
+                } => {
+                    assert!(
+                        !payload.is_empty() && payload.len() <= 7609,
+                        "a message of {} bytes",
+                        payload.len()
+                    );
                     if report[63] & 1 == 0 {
                         black_box(device.reply(channel, command, &payload));
                     }
                 }
                 hid::Event::Cancel { channel } => {
-                    black_box(device.reply(channel, hid::Command::CBOR, &[Status::KEEPALIVE_CANCEL.0]));
+                    black_box(device.reply(
+                        channel,
+                        hid::Command::CBOR,
+                        &[Status::KEEPALIVE_CANCEL.0],
+                    ));
                 }
                 _ => {}
             }
@@ -115,7 +133,8 @@ pub fn hid_host(data: &[u8]) {
     black_box(host.open([0; 8]));
     for (passed, report) in reports(data) {
         if passed > Duration::from_secs(2) {
-            black_box(host.request(hid::Command::CBOR, &report[..usize::from(report[0] % 64)])).ok();
+            black_box(host.request(hid::Command::CBOR, &report[..usize::from(report[0] % 64)]))
+                .ok();
         }
         black_box(host.receive(&report)).ok();
     }
@@ -141,7 +160,11 @@ pub fn iso7816_card(data: &[u8]) {
                 iso7816::Event::Respond(_) => responses += 1,
                 iso7816::Event::Message(m) | iso7816::Event::U2f(m) => {
                     assert!(m.len() <= 7609, "a message of {} bytes", m.len());
-                    let answered = if m.len() % 3 == 0 { card.keepalive(1) } else { card.reply(&m) };
+                    let answered = if m.len() % 3 == 0 {
+                        card.keepalive(1)
+                    } else {
+                        card.reply(&m)
+                    };
                     responses += usize::from(answered.is_some());
                 }
                 iso7816::Event::Poll | iso7816::Event::Cancel => {
@@ -197,7 +220,10 @@ pub fn client_data(data: &[u8]) {
     if let Ok(text) = std::str::from_utf8(data) {
         black_box(webauthn::rp_id::check(text)).ok();
         if let Ok(origin) = Origin::parse(text) {
-            black_box((origin.effective_domain(), origin.is_potentially_trustworthy()));
+            black_box((
+                origin.effective_domain(),
+                origin.is_potentially_trustworthy(),
+            ));
         }
         if let Ok(bytes) = webauthn::base64url::decode(text) {
             assert_eq!(webauthn::base64url::encode(bytes), text);
