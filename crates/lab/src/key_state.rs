@@ -97,12 +97,14 @@ impl KeyState {
     /// Whether a key of this profile can be in this state.
     pub fn fits(self, profile: &Profile) -> bool {
         let has = &profile.options;
-        // Built-in verification is there, so nobody "has no PIN to do it with".
         let always_by_config = has.always_uv == Some(false) && has.authnr_cfg;
+        // CTAP 2.3 §6.11.2: toggleAlwaysUv is free for a key that cannot verify anybody yet. One with
+        // a finger enrolled wants a token, and for that its owner needs a PIN.
+        let finger = has.uv && profile.built_in_uv.enrolled;
         match self {
             KeyState::NoPin => has.always_uv != Some(true),
             KeyState::PinSet => has.client_pin && has.always_uv != Some(true),
-            KeyState::AlwaysUv => always_by_config || has.always_uv == Some(true),
+            KeyState::AlwaysUv => has.always_uv == Some(true) || (always_by_config && !finger),
             KeyState::AlwaysUvPinSet => {
                 has.client_pin && (always_by_config || has.always_uv == Some(true))
             }

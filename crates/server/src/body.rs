@@ -15,26 +15,37 @@ use crate::problem::{
 /// A JSON body of type `T`.
 pub(crate) struct Json<T>(pub(crate) T);
 
+/// A JSON body that may carry a PIN: what is wrong with it is not told in detail, because the detail
+/// could quote it.
+pub(crate) struct SecretJson<T>(pub(crate) T);
+
 impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
-        content_type(request.headers())?;
-        let limits = &app.limits;
-        let bytes = read(
-            request,
-            limits.body,
-            Duration::from_secs(limits.body_seconds),
-        )
-        .await?;
-        serde_json::from_slice(&bytes)
-            .map(Json)
-            // serde_json names place and expectation; it can also quote what it found, so bodies
-            // that carry a PIN are declared with types that accept any string.
-            .map_err(|error| {
-                Problem::new(&MALFORMED_JSON, format!("Cannot read the body: {error}."))
-            })
+        let bytes = body(request, app).await?;
+        serde_json::from_slice(&bytes).map(Json).map_err(|error| {
+            Problem::new(&MALFORMED_JSON, format!("Cannot read the body: {error}."))
+        })
     }
+}
+
+impl<T: DeserializeOwned> FromRequest<App> for SecretJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let bytes = body(request, app).await?;
+        serde_json::from_slice(&bytes)
+            .map(SecretJson)
+            .map_err(|_| Problem::new(&MALFORMED_JSON, "The body is not what this route takes."))
+    }
+}
+
+async fn body(request: Request, app: &App) -> Result<Bytes, Problem> {
+    content_type(request.headers())?;
+    let limits = &app.limits;
+    let patience = Duration::from_secs(limits.body_seconds);
+    read(request, limits.body, patience).await
 }
 
 /// `application/json`, with no parameter but `charset=utf-8`.

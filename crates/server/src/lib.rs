@@ -16,6 +16,8 @@ mod authentication;
 mod body;
 mod ceremony;
 mod checks;
+mod choices;
+mod comparison;
 mod config;
 mod decoded;
 mod explanation;
@@ -25,6 +27,7 @@ mod page;
 mod problem;
 mod registration;
 mod session;
+mod simulation;
 mod store;
 mod visitor;
 
@@ -45,6 +48,7 @@ pub use store::StoreError;
 use guard::Site;
 use listen::Bounded;
 use problem::{METHOD_NOT_ALLOWED, NOT_FOUND, Problem};
+use simulation::Desks;
 use store::Store;
 
 /// What every handler can reach.
@@ -54,6 +58,8 @@ struct App {
     limits: Arc<Limits>,
     name: Arc<str>,
     store: Store,
+    desks: Arc<Desks>,
+    comparisons: Arc<comparison::Known>,
 }
 
 /// A service that listens already and answers once it runs.
@@ -108,6 +114,8 @@ impl Server {
         let store = Store::open(&config.storage).await?;
         let app = App {
             site: Arc::new(site),
+            desks: Arc::new(Desks::new(config.limits.visitors)),
+            comparisons: Arc::default(),
             limits: Arc::new(config.limits),
             name: config.name.into(),
             store,
@@ -171,6 +179,12 @@ fn routes(app: App) -> Router {
             "/api/authentication/verification",
             post(authentication::verification),
         )
+        .route("/api/choices", get(choices::all))
+        .route("/api/comparison", get(comparison::all))
+        .route("/api/simulation/start", post(simulation::start))
+        .route("/api/simulation/answer", post(simulation::answer))
+        .route("/api/simulation/power-cycle", post(simulation::power_cycle))
+        .route("/api/simulation/replace", post(simulation::replace))
         .route("/api/session", get(session::whole))
         .route("/api/accounts/{handle}", delete(session::delete_account))
         .route("/api/ceremonies/{id}", get(session::ceremony))

@@ -156,6 +156,8 @@ kinds! {
     CREDENTIAL_CHANGED = CONFLICT "credential-changed" "The credential changed meanwhile";
     /// No simulated dialog waits for an answer, or not for this one.
     NOTHING_PENDING = CONFLICT "nothing-pending" "No dialog is waiting for that";
+    /// The simulated key is in use.
+    DIALOG_OPEN = CONFLICT "dialog-open" "A dialog is open";
     /// A check of the relying party said no; the `code` names the check.
     REFUSED = UNPROCESSABLE_ENTITY "refused" "The relying party refused the answer";
     /// The fault is the service's.

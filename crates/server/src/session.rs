@@ -29,6 +29,7 @@ pub(crate) async fn whole(
         },
         "accounts": accounts(&app, visitor).await?,
         "ceremonies": log,
+        "simulation": crate::simulation::view(&app, visitor).await?,
     })))
 }
 

@@ -23,7 +23,7 @@ pub(crate) use ceremonies::{CeremonyRow, NewCeremony, Outcome, TakeError};
 pub(crate) use credentials::{AddError, StoredCredential, User};
 
 /// Which of the two WebAuthn ceremonies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Ceremony {
     /// `navigator.credentials.create()`.

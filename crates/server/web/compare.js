@@ -79,11 +79,11 @@ function facts(row) {
     row.certainty && mark(row.certainty));
 }
 
-/** The fact of the platform that decided, or the last one in the chain. */
+/** What is particular to this platform, or else the last link of the chain. */
 function because(row) {
   const reasons = row.report.reasons;
-  const platform = reasons.filter((reason) => reason.who === "platform");
-  return (platform.at(-1) ?? reasons.at(-1))?.fact ?? "";
+  const own = reasons.filter((reason) => reason.who === "platform" && reason.certainty !== "specification");
+  return (own.at(-1) ?? reasons.at(-1))?.fact ?? "";
 }
 
 function pick(row, choice, picked) {

@@ -3,20 +3,6 @@
 import { byId, el, fill, icon } from "./dom.js";
 import { platformOf } from "./choices.js";
 
-const PIN_ERRORS = {
-  "too-short": (e) => `Too short: it needs at least ${e.least} characters.`,
-  "too-long": () => "Too long: a PIN has at most 63 bytes.",
-  "mismatch": () => "The two entries differ.",
-};
-
-/** Words for why a typed PIN was not taken; the key says which of its rules it breaks. */
-function pinError(error) {
-  if (!error) return "";
-  const kind = typeof error === "string" ? error : error.error ?? error.kind ?? Object.keys(error)[0];
-  const details = typeof error === "object" ? error[kind] ?? error : {};
-  return PIN_ERRORS[kind]?.(details) ?? "The key does not take this PIN. Choose another one.";
-}
-
 /** Shows the dialog of a simulation, or that none is open. `answer` sends an input. */
 export function showDialog(simulation, answer) {
   const place = byId("dialog-place");
@@ -28,7 +14,7 @@ export function showDialog(simulation, answer) {
   const box = el("div", {
     class: "dialog", role: "dialog", "aria-labelledby": "dialog-title", "aria-describedby": "dialog-text",
     data: { testid: "dialog", prompt: prompt.prompt, number: simulation.number },
-    on: { keydown: (event) => { if (event.key === "Escape") answer({ input: "cancel" }); } },
+    on: { keydown: (event) => { if (event.key === "Escape") answer({ input: { input: "cancel" } }); } },
   },
   el("p", { class: "simulated", "data-testid": "simulated-note" }, el("b", { text: "Simulation" }), " of a system dialog on ", el("span", { text: platform })),
   form);
@@ -65,8 +51,8 @@ function frame({ title, text, kind, error }, content, buttons, submit) {
   el("div", { class: "buttons" }, buttons));
 }
 
-const cancel = (answer) => el("button", { type: "button", class: "quiet", "data-testid": "dialog-cancel", on: { click: () => answer({ input: "cancel" }) }, text: "Cancel" });
-const notNow = (answer) => el("button", { type: "button", class: "quiet", "data-testid": "dialog-not-now", on: { click: () => answer({ input: "not-now" }) }, text: "Not now" });
+const cancel = (answer) => el("button", { type: "button", class: "quiet", "data-testid": "dialog-cancel", on: { click: () => answer({ input: { input: "cancel" } }) }, text: "Cancel" });
+const notNow = (answer) => el("button", { type: "button", class: "quiet", "data-testid": "dialog-not-now", on: { click: () => answer({ input: { input: "not-now" } }) }, text: "Not now" });
 const go = (text) => el("button", { type: "submit", class: "primary", "data-testid": "dialog-ok", text });
 
 function pinField(label, testid, first) {
@@ -100,11 +86,11 @@ function tries(retries) {
 }
 
 function enterPin(prompt, answer) {
-  const error = prompt.previous_wrong ? `Wrong PIN. ${tries(prompt.retries)}` : pinError(prompt.error);
+  const error = prompt.previous_wrong ? `Wrong PIN. ${tries(prompt.retries)}` : (prompt.words ?? "");
   const text = prompt.previous_wrong ? "Enter the PIN of your security key." : `Enter the PIN of your security key. ${tries(prompt.retries)}`;
   return frame({ kind: "enter-pin", title: "PIN required", text, error },
     pinField("PIN", "dialog-pin", true), [go("OK"), cancel(answer)],
-    (form) => answer({ input: "pin", pin: value(form, "dialog-pin") }));
+    (form) => answer({ input: { input: "pin", pin: value(form, "dialog-pin") } }));
 }
 
 function rules(policy, bytes) {
@@ -113,26 +99,26 @@ function rules(policy, bytes) {
 
 function twice(form, send) {
   if (value(form, "dialog-new-pin") === value(form, "dialog-repeat-pin")) return send(value(form, "dialog-new-pin"));
-  form.querySelector('[role="alert"]').textContent = pinError("mismatch");
+  form.querySelector('[role="alert"]').textContent = "The two entries differ.";
   form.querySelector('[data-testid="dialog-repeat-pin"]').focus();
   return undefined;
 }
 
 function createPin(prompt, answer) {
-  return frame({ kind: "create-pin", title: "Set up a PIN for your security key", text: `Your key has no PIN yet. ${rules(prompt.policy, prompt.max_bytes)}`, error: pinError(prompt.error) },
+  return frame({ kind: "create-pin", title: "Set up a PIN for your security key", text: `Your key has no PIN yet. ${rules(prompt.policy, prompt.max_bytes)}`, error: (prompt.words ?? "") },
     [pinField("New PIN", "dialog-new-pin", true), pinField("The same again", "dialog-repeat-pin")],
     [go("Set PIN"), prompt.optional && notNow(answer), cancel(answer)],
-    (form) => twice(form, (pin) => answer({ input: "new-pin", pin })));
+    (form) => twice(form, (pin) => answer({ input: { input: "new-pin", pin } })));
 }
 
 function changePin(prompt, answer) {
-  const error = prompt.previous_wrong ? `Wrong old PIN. ${tries(prompt.retries)}` : pinError(prompt.error);
+  const error = prompt.previous_wrong ? `Wrong old PIN. ${tries(prompt.retries)}` : (prompt.words ?? "");
   return frame({ kind: "change-pin", title: "Change the PIN of your security key", text: `The key demands a new PIN. ${rules(prompt.policy, prompt.max_bytes)}`, error },
     [prompt.old_known ? null : pinField("Old PIN", "dialog-old-pin", true),
       pinField("New PIN", "dialog-new-pin", prompt.old_known), pinField("The same again", "dialog-repeat-pin")],
     [go("Change PIN"), cancel(answer)],
     (form) => twice(form, (pin) => answer({
-      input: "change-pin", new: pin, ...(prompt.old_known ? {} : { old: value(form, "dialog-old-pin") }),
+      input: { input: "change-pin", new: pin, old: prompt.old_known ? null : value(form, "dialog-old-pin") },
     })));
 }
 
@@ -151,7 +137,7 @@ function enrol(prompt, answer) {
 function pickAccount(prompt, answer) {
   return frame({ kind: "pick-account", title: "Choose an account", text: "The key has more than one account for this site." },
     el("ul", { class: "choices" }, prompt.accounts.map((account, index) => el("li", {},
-      el("button", { type: "button", "data-testid": `dialog-account-${index}`, on: { click: () => answer({ input: "account", index }) } },
+      el("button", { type: "button", "data-testid": `dialog-account-${index}`, on: { click: () => answer({ input: { input: "account", index } }) } },
         el("b", { text: account.name ?? `Account ${index + 1}` }), account.display_name && account.display_name !== account.name && el("span", { text: account.display_name }))))),
     [cancel(answer)]);
 }

@@ -23,7 +23,7 @@ export function showKey(simulation, choice, { powerCycle, replace }) {
 
 function condition(key, choice) {
   if (!key) return `${stateOf(choice.state)?.name ?? ""}; not used yet`;
-  const pin = key.pin_set ? `PIN set, ${key.pin_retries} tries left` : "no PIN";
+  const pin = key.pinSet ? `PIN set, ${key.pinRetries} tries left` : "no PIN";
   const credentials = key.credentials === 1 ? "1 discoverable credential" : `${key.credentials} discoverable credentials`;
   return `${pin}; ${credentials}`;
 }

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use server::{Config, Server, Storage};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -188,5 +188,117 @@ fn parse(bytes: &[u8]) -> Answer {
         status: status.and_then(|s| s.parse().ok()).unwrap_or(0),
         headers,
         body: body.to_owned(),
+    }
+}
+
+/// What a visitor chooses.
+#[derive(Clone, Copy)]
+pub struct Choice<'a> {
+    pub policy: &'a str,
+    pub discoverable: bool,
+    pub platform: &'a str,
+    pub key: &'a str,
+    pub state: &'a str,
+}
+
+/// A key without a PIN on a platform that asks for none.
+pub const PLAIN: Choice<'_> = Choice {
+    policy: "never",
+    discoverable: false,
+    platform: "windows-11-before-kb5065789",
+    key: "fido-2.1",
+    state: "no-pin",
+};
+
+impl Visitor {
+    /// Asks for options.
+    pub async fn begin(&self, ceremony: &str, choice: &Choice<'_>) -> Value {
+        let request = json!({
+            "userName": "kim",
+            "policy": choice.policy,
+            "discoverable": choice.discoverable,
+            "way": "simulation",
+        });
+        let answer = self
+            .post(&format!("/api/{ceremony}/options"), &request)
+            .await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.json()
+    }
+
+    /// Begins a ceremony on the simulated platform; its view.
+    pub async fn start(&self, ceremony: &str, choice: &Choice<'_>) -> Value {
+        let begun = self.begin(ceremony, choice).await;
+        let start = json!({
+            "ceremony": begun["ceremony"],
+            "platform": choice.platform,
+            "key": choice.key,
+            "state": choice.state,
+        });
+        let answer = self.post("/api/simulation/start", &start).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.json()
+    }
+
+    /// Answers the open dialog; the next view.
+    pub async fn act(&self, view: &Value, member: &str, value: Value) -> Value {
+        let body = json!({ "number": view["number"], member: value });
+        let answer = self.post("/api/simulation/answer", &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.json()
+    }
+
+    /// Does what every dialog asks; the view at the end and the dialogs that were shown.
+    pub async fn comply(&self, mut view: Value) -> (Value, Vec<String>) {
+        let mut shown = Vec::new();
+        for _ in 0..60 {
+            let Some(prompt) = view["prompt"]["prompt"].as_str().map(str::to_owned) else {
+                return (view, shown);
+            };
+            let pin = "1234";
+            let (member, value) = match prompt.as_str() {
+                "touch" => ("touch", json!(true)),
+                "fingerprint" => ("finger", json!("match")),
+                "enter-pin" => ("input", json!({ "input": "pin", "pin": pin })),
+                "create-pin" => ("input", json!({ "input": "new-pin", "pin": pin })),
+                "change-pin" => (
+                    "input",
+                    json!({ "input": "change-pin", "old": pin, "new": "567890" }),
+                ),
+                "pick-account" => ("input", json!({ "input": "account", "index": 0 })),
+                other => panic!("no answer to {other}: {view}"),
+            };
+            shown.push(prompt);
+            view = self.act(&view, member, value).await;
+        }
+        panic!("the dialogs do not end: {shown:?}");
+    }
+
+    /// A credential from the simulated platform, and the body that hands it in.
+    pub async fn answer_body(&self, ceremony: &str, choice: &Choice<'_>) -> Value {
+        let view = self.start(ceremony, choice).await;
+        let (view, _) = self.comply(view).await;
+        assert!(view["credential"].is_object(), "{view}");
+        json!({ "ceremony": view["ceremony"], "credential": view["credential"] })
+    }
+
+    /// A whole ceremony that must be accepted.
+    pub async fn complete(&self, ceremony: &str, choice: &Choice<'_>) -> Value {
+        let body = self.answer_body(ceremony, choice).await;
+        let answer = self
+            .post(&format!("/api/{ceremony}/verification"), &body)
+            .await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.json()
+    }
+
+    pub async fn session(&self) -> Value {
+        self.get("/api/session").await.json()
+    }
+
+    /// Everything about one ceremony.
+    pub async fn ceremony(&self, id: &Value) -> Value {
+        let path = format!("/api/ceremonies/{}", id.as_str().unwrap());
+        self.get(&path).await.json()
     }
 }
