@@ -65,16 +65,6 @@ impl Problem {
             detail: format!("{title}."),
         }
     }
-
-    /// The stable name of the problem.
-    pub(crate) fn code(&self) -> &str {
-        &self.code
-    }
-
-    /// The sentence for people.
-    pub(crate) fn detail(&self) -> &str {
-        &self.detail
-    }
 }
 
 impl IntoResponse for Problem {
