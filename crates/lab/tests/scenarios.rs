@@ -107,15 +107,17 @@ fn no_exchange_shows_a_pin_or_its_digest() {
     let run = run(AFTER, KeyState::PinSet, request, UserAction::Accepts);
     let shown = serde_json::to_string(&run.exchange).unwrap();
     assert!(
-        shown.contains("pinHashEnc") || shown.contains("pinUvAuthToken"),
+        shown.contains("\"pinHashEnc\":\"(32 bytes, masked)\""),
         "{shown}"
     );
-    assert!(!shown.contains(&format!("\"{}\"", KeyState::PIN)));
-    for member in ["pinHashEnc", "pinUvAuthToken", "newPinEnc"] {
-        let after = shown.split(&format!("\"{member}\":")).nth(1);
-        let masked = after.is_none_or(|rest| !rest.starts_with("\"h'") && !rest.starts_with('['));
-        assert!(masked, "{member} is shown: {after:?}");
-    }
+    assert!(
+        shown.contains("\"pinUvAuthToken\":\"(48 bytes, masked)\""),
+        "{shown}"
+    );
+    assert!(
+        !shown.contains(&format!("\"{}\"", KeyState::PIN)),
+        "{shown}"
+    );
 }
 
 #[test]
