@@ -1,7 +1,7 @@
 //! A server on a free loopback port and visitors that speak plain HTTP/1.1 to it, so that tests can
 //! send what no well-behaved client would.
 
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic)] // each test file takes its part; a test stops at its first surprise
 
 use std::net::SocketAddr;
 use std::time::Duration;
