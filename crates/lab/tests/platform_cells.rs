@@ -64,8 +64,11 @@ fn profile_of(key: &KeyFacts) -> Profile {
 /// Keys in their states, made once for each kind of key and list.
 #[derive(Default)]
 struct Keys {
-    made: HashMap<(KeyFacts, Kind, CredentialList), (Profile, State, Option<Vec<u8>>, KeyFacts)>,
+    made: HashMap<(KeyFacts, Kind, CredentialList), Made>,
 }
+
+/// A key, the credential that a list speaks of, and what getInfo says.
+type Made = (Profile, State, Option<Vec<u8>>, KeyFacts);
 
 impl Keys {
     /// The key of a cell, the credential that its list speaks of, and what getInfo says.
