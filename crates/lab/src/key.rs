@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use authenticator::{
     Authenticator, Channel, Env, FingerMatch, Interaction, MemoryStore, Profile, ProfileError,
-    Progress, State, UserEvent,
+    Progress, State, Store, UserEvent,
 };
 use client::prompt::Secret;
 use client::uv::KeyFacts;
@@ -16,9 +16,9 @@ use rand_chacha::rand_core::SeedableRng;
 const CHANNEL: Channel = Channel(1);
 
 /// A key in virtual time. Everything that happens to it can be repeated from its seed.
-pub struct Key {
+pub struct Key<S = MemoryStore> {
     authenticator: Authenticator,
-    store: MemoryStore,
+    store: S,
     pub(crate) rng: ChaCha20Rng,
     now: Duration,
     /// The PIN that its owner knows, as long as it was set here.
@@ -61,6 +61,29 @@ impl Key {
             rng,
             now: self.now,
             owner_pin: self.owner_pin.clone(),
+        })
+    }
+}
+
+impl<S: Store> Key<S> {
+    /// A key that starts, just plugged in, from what its store holds.
+    ///
+    /// # Errors
+    /// [`ProfileError`], if the profile cannot be a key.
+    pub fn start(
+        profile: &Profile,
+        state: State,
+        store: S,
+        seed: [u8; 32],
+    ) -> Result<Self, ProfileError> {
+        let mut rng = ChaCha20Rng::from_seed(seed);
+        let authenticator = Authenticator::new(profile.clone(), state, Duration::ZERO, &mut rng)?;
+        Ok(Self {
+            authenticator,
+            store,
+            rng,
+            now: Duration::ZERO,
+            owner_pin: None,
         })
     }
 

@@ -11,6 +11,7 @@ mod exchange;
 mod key;
 mod key_state;
 mod owner;
+pub mod power;
 mod scenario;
 
 /// The rooms that the lab joins, for those who only join the lab.

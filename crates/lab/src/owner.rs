@@ -1,5 +1,6 @@
 //! What the owner of a key does to bring it into a state, by speaking CTAP to it like anybody else.
 
+use authenticator::Store;
 use client::prompt::Secret;
 use ctap::client_pin::{Permissions, Request as PinRequest, Response as PinResponse, SubCommand};
 use ctap::pin_protocol::{PinUvAuthProtocol, SharedSecret, encapsulate, pad_pin, pin_hash};
@@ -25,8 +26,8 @@ fn while_(doing: &'static str) -> impl Fn(Status) -> OwnerError {
     move |status| OwnerError { doing, status }
 }
 
-impl Key {
-    fn protocol(&self) -> PinUvAuthProtocol {
+impl<S: Store> Key<S> {
+    pub(crate) fn protocol(&self) -> PinUvAuthProtocol {
         let two = self.profile().pin.protocols.contains(&2);
         if two {
             PinUvAuthProtocol::Two
@@ -48,7 +49,7 @@ impl Key {
         }
     }
 
-    fn protocol_number(&self) -> u64 {
+    pub(crate) fn protocol_number(&self) -> u64 {
         self.protocol().number().into()
     }
 
@@ -90,8 +91,27 @@ impl Key {
         self.client_pin(&request).map(drop)
     }
 
+    /// Changes the PIN, and remembers the new one.
+    pub(crate) fn change_pin(&mut self, old: &str, new: &str) -> Result<(), Status> {
+        let (key_agreement, secret) = self.agree()?;
+        let padded = pad_pin(new).ok_or(Status::PIN_POLICY_VIOLATION)?;
+        let enc = secret.encrypt(&padded[..], &mut self.rng)?;
+        let hash = secret.encrypt(&pin_hash(old.as_bytes())[..], &mut self.rng)?;
+        let message = [&enc[..], &hash[..]].concat();
+        let request = PinRequest {
+            key_agreement: Some(key_agreement),
+            pin_uv_auth_param: Some(secret.authenticate(&message)),
+            new_pin_enc: Some(enc.into()),
+            pin_hash_enc: Some(hash.into()),
+            ..self.pin_request(SubCommand::ChangePin)
+        };
+        self.client_pin(&request)?;
+        self.owner_pin = Some(Secret::from(new));
+        Ok(())
+    }
+
     /// A token by PIN, of whichever kind the key has.
-    fn token(
+    pub(crate) fn token(
         &mut self,
         pin: &str,
         permissions: Permissions,
@@ -117,7 +137,7 @@ impl Key {
         secret.decrypt(&token).map(|token| token.to_vec())
     }
 
-    fn owner_token(
+    pub(crate) fn owner_token(
         &mut self,
         permissions: Permissions,
         rp_id: Option<&str>,
@@ -128,7 +148,7 @@ impl Key {
         }
     }
 
-    fn configure(
+    pub(crate) fn configure(
         &mut self,
         sub_command: config::SubCommand,
         params: Option<Raw>,
