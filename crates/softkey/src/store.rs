@@ -8,6 +8,7 @@
 //! they belong to; record names are replaced by their HMAC. What no software store can resist is
 //! that somebody puts an old copy of the whole file back.
 
+pub mod disk;
 mod seal;
 
 use std::fs::{self, File, OpenOptions};
@@ -17,17 +18,20 @@ use std::path::{Path, PathBuf};
 
 use authenticator::{Change, RecordError, State, Store, StoreError, Write};
 use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition,
-    backends::FileBackend,
+    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend,
+    TableDefinition, backends::FileBackend,
 };
 use zeroize::Zeroizing;
 
+use disk::Disk;
 pub use seal::{Cost, Passphrase};
 use seal::{Header, Seal};
 
 const HEADER: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("header");
 const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
 const HEADER_KEY: &str = "pinward-key";
+/// What errors call a simulated disk.
+const DISK: &str = "the simulated disk";
 
 /// redb's page cache; its default of a gigabyte is for other databases than ours.
 const CACHE_BYTES: usize = 4 << 20;
@@ -76,6 +80,14 @@ pub enum FileError {
     /// The file was written by a later version of this program.
     #[error("the key file has format {0}; this program knows format {known}", known = seal::FORMAT)]
     NewerFormat(u64),
+    /// Records in the file were written by a later version of this program.
+    #[error("{path} was written by a later version of this program: {reason}")]
+    NewerRecords {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        reason: RecordError,
+    },
     /// The file is not a key file, or parts of it have changed.
     #[error("{path} is damaged, or not a key file: {reason}")]
     Damaged {
@@ -119,7 +131,7 @@ impl FileStore {
         let draft = Draft::new(path)?;
         let (header, seal) = Header::create(protection)?;
         let store = Self {
-            database: database(&draft.path, path)?,
+            database: database(file_backend(&draft.path, path)?, path)?,
             seal,
         };
         store
@@ -146,15 +158,54 @@ impl FileStore {
             Ok(meta) if !meta.is_file() => return Err(damaged(path, "it is not a file")),
             _ => {}
         }
-        let database = database(path, path)?;
-        let header = read_header(&database).map_err(|e| damaged(path, &e))?;
-        let header = header.ok_or_else(|| damaged(path, "it has no header"))?;
-        let seal = Header::decode(&header)
-            .and_then(|h| h.open(protection))
-            .map_err(|e| e.at(path))?;
+        let (header, seal) = look(path, protection)?;
+        Self::open_seen(file_backend(path, path)?, path, header, seal)
+    }
+
+    /// Makes a new store on a simulated disk; see [`FileStore::create`].
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses.
+    pub fn create_on(
+        disk: &Disk,
+        protection: &Protection,
+        state: &State,
+    ) -> Result<Self, FileError> {
+        let path = Path::new(DISK);
+        let (header, seal) = Header::create(protection)?;
+        let database = database(disk.open(), path)?;
         let store = Self { database, seal };
-        let state = store.load().map_err(|reason| damaged(path, &reason))?;
-        Ok((store, state))
+        store
+            .write_all(&header, &state.snapshot())
+            .map_err(|reason| damaged(path, &reason))?;
+        Ok(store)
+    }
+
+    /// Opens a store on a simulated disk; see [`FileStore::open`].
+    ///
+    /// # Errors
+    ///
+    /// As [`FileStore::open`].
+    pub fn open_on(disk: &Disk, protection: &Protection) -> Result<(Self, State), FileError> {
+        let path = Path::new(DISK);
+        let (header, seal) = look_at_copy(Disk::holding(disk.safe()), path, protection)?;
+        Self::open_seen(disk.open(), path, header, seal)
+    }
+
+    /// Opens for writing what [`look`] has seen.
+    fn open_seen(
+        backend: impl StorageBackend,
+        path: &Path,
+        header: Vec<u8>,
+        seal: Seal,
+    ) -> Result<(Self, State), FileError> {
+        let database = database(backend, path)?;
+        if read_header(&database).ok().flatten() != Some(header) {
+            return Err(damaged(path, "it changed while it was opened"));
+        }
+        let state = load(&database, &seal, path)?;
+        Ok((Self { database, seal }, state))
     }
 
     /// Opens the file, or makes it with the state that `fresh` gives.
@@ -212,22 +263,6 @@ impl FileStore {
         }
         Ok(())
     }
-
-    fn load(&self) -> Result<State, String> {
-        let transaction = self.database.begin_read().map_err(text)?;
-        let table = transaction.open_table(RECORDS).map_err(text)?;
-        let mut records: Vec<(Vec<u8>, Zeroizing<Vec<u8>>)> = Vec::new();
-        for entry in table.iter().map_err(text)? {
-            let (name, value) = entry.map_err(text)?;
-            records.push(self.seal.open(name.value(), value.value()).map_err(text)?);
-        }
-        let state = State::load(
-            records
-                .iter()
-                .map(|(key, value)| (key.as_slice(), value.as_slice())),
-        );
-        state.map_err(|e: RecordError| e.to_string())
-    }
 }
 
 impl Store for FileStore {
@@ -253,8 +288,7 @@ fn damaged(path: &Path, reason: &(impl ToString + ?Sized)) -> FileError {
     }
 }
 
-/// Opens `file` as a database; errors name `path`.
-fn database(file: &Path, path: &Path) -> Result<Database, FileError> {
+fn file_backend(file: &Path, path: &Path) -> Result<FileBackend, FileError> {
     let io = |error| FileError::Io {
         path: path.to_owned(),
         error,
@@ -264,26 +298,81 @@ fn database(file: &Path, path: &Path) -> Result<Database, FileError> {
         .write(true)
         .open(file)
         .map_err(io)?;
-    // redb checks sums, yet says that an altered file may make it panic: such a file is damaged too.
-    let open = std::panic::AssertUnwindSafe(|| {
+    FileBackend::new(file).map_err(|e| damaged(path, &e))
+}
+
+/// Opens a database for writing; errors name `path`.
+fn database(backend: impl StorageBackend, path: &Path) -> Result<Database, FileError> {
+    opened(path, move || {
         Builder::new()
             .set_cache_size(CACHE_BYTES)
             .set_check_integrity_on_open(true)
-            .create_with_backend(FileBackend::new(file)?)
-    });
-    match quietly(open) {
-        Some(Ok(database)) => Ok(database),
-        Some(Err(DatabaseError::DatabaseAlreadyOpen)) => Err(FileError::InUse(path.to_owned())),
-        Some(Err(error)) => Err(damaged(path, &error)),
-        None => Err(damaged(path, "its structure is broken")),
+            .create_with_backend(backend)
+    })
+}
+
+fn opened<D>(path: &Path, open: impl FnOnce() -> Result<D, DatabaseError>) -> Result<D, FileError> {
+    match unbroken(path, open)? {
+        Ok(database) => Ok(database),
+        Err(DatabaseError::DatabaseAlreadyOpen) => Err(FileError::InUse(path.to_owned())),
+        Err(error) => Err(damaged(path, &error)),
     }
 }
 
-fn quietly<T>(work: impl FnOnce() -> T + std::panic::UnwindSafe) -> Option<T> {
-    std::panic::catch_unwind(work).ok()
+/// redb checks sums, yet says that an altered file may make it panic: such a file is damaged too.
+fn unbroken<T>(path: &Path, work: impl FnOnce() -> T) -> Result<T, FileError> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
+        .map_err(|_| damaged(path, "its structure is broken"))
 }
 
-fn read_header(database: &Database) -> Result<Option<Vec<u8>>, String> {
+/// Reads a file without touching it, to find out whether it can be opened with this protection by
+/// this program: its header, and the seal that goes with it.
+fn look(path: &Path, protection: &Protection) -> Result<(Vec<u8>, Seal), FileError> {
+    let io = |error| FileError::Io {
+        path: path.to_owned(),
+        error,
+    };
+    let file = File::open(path).map_err(io)?;
+    let database = opened(path, move || {
+        match Builder::new().open_read_only_with_backend(FileBackend::new(file)?) {
+            // It was not closed, so it would have to be written to be read.
+            Err(DatabaseError::RepairAborted) => Ok(None),
+            other => other.map(Some),
+        }
+    })?;
+    match database {
+        Some(database) => unbroken(path, || look_in(&database, path, protection))?,
+        None => {
+            let copy = Disk::holding(fs::read(path).map_err(io)?);
+            look_at_copy(copy, path, protection)
+        }
+    }
+}
+
+fn look_at_copy(
+    copy: Disk,
+    path: &Path,
+    protection: &Protection,
+) -> Result<(Vec<u8>, Seal), FileError> {
+    let database = database(copy.open(), path)?;
+    unbroken(path, || look_in(&database, path, protection))?
+}
+
+fn look_in(
+    database: &impl ReadableDatabase,
+    path: &Path,
+    protection: &Protection,
+) -> Result<(Vec<u8>, Seal), FileError> {
+    let header = read_header(database).map_err(|e| damaged(path, &e))?;
+    let header = header.ok_or_else(|| damaged(path, "it has no header"))?;
+    let seal = Header::decode(&header)
+        .and_then(|h| h.open(protection))
+        .map_err(|e| e.at(path))?;
+    load(database, &seal, path)?;
+    Ok((header, seal))
+}
+
+fn read_header(database: &impl ReadableDatabase) -> Result<Option<Vec<u8>>, String> {
     let transaction = database.begin_read().map_err(text)?;
     let table = match transaction.open_table(HEADER) {
         Ok(table) => table,
@@ -294,6 +383,35 @@ fn read_header(database: &Database) -> Result<Option<Vec<u8>>, String> {
         .get(HEADER_KEY)
         .map_err(text)?
         .map(|value| value.value().to_vec()))
+}
+
+fn load(database: &impl ReadableDatabase, seal: &Seal, path: &Path) -> Result<State, FileError> {
+    let records = read_records(database, seal).map_err(|reason| damaged(path, &reason))?;
+    let state = State::load(
+        records
+            .iter()
+            .map(|(key, value)| (key.as_slice(), value.as_slice())),
+    );
+    state.map_err(|reason| match reason {
+        RecordError::Format(_) | RecordError::UnknownKind(_) => FileError::NewerRecords {
+            path: path.to_owned(),
+            reason,
+        },
+        RecordError::Malformed | RecordError::NoSecrets => damaged(path, &reason),
+    })
+}
+
+type Records = Vec<(Vec<u8>, Zeroizing<Vec<u8>>)>;
+
+fn read_records(database: &impl ReadableDatabase, seal: &Seal) -> Result<Records, String> {
+    let transaction = database.begin_read().map_err(text)?;
+    let table = transaction.open_table(RECORDS).map_err(text)?;
+    let mut records = Records::new();
+    for entry in table.iter().map_err(text)? {
+        let (name, value) = entry.map_err(text)?;
+        records.push(seal.open(name.value(), value.value()).map_err(text)?);
+    }
+    Ok(records)
 }
 
 /// A file under construction, beside its final place; removed unless it is published.

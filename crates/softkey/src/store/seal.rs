@@ -173,8 +173,11 @@ impl Header {
         let mut d = Decoder::new(bytes);
         let length = d.array()?;
         let format = d.u64()?;
-        if format != FORMAT {
-            return Err(HeaderError::NewerFormat(format));
+        match format {
+            FORMAT => {}
+            0 => return Err(HeaderError::Malformed),
+            // Formats before this one would be read here, as long as there are files of them.
+            _ => return Err(HeaderError::NewerFormat(format)),
         }
         match (d.u8()?, length) {
             (PLAINTEXT, Some(2)) => Ok(Self::Plaintext),
