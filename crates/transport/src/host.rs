@@ -1,4 +1,4 @@
-//! The platform's end: ports that carry reports, and whole CTAPHID transactions on them
+//! The platform's end: where keys are, ports that carry reports, and whole transactions on them
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
@@ -7,8 +7,18 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ctap::hid::{Command, ErrorCode, Host, HostError, HostEvent, InitResponse};
+use ctap::iso7816::{ExchangeError, StatusWord};
 
 use crate::{REPORT_SIZE, Report};
+
+mod address;
+mod connection;
+pub mod hidraw;
+#[cfg(feature = "pcsc")]
+pub mod pcsc;
+
+pub use address::{Address, AddressError, Found, OpenError};
+pub use connection::{About, Connection};
 
 /// The platform's end of a wire that carries reports.
 pub trait ReportPort {
@@ -189,6 +199,15 @@ pub enum TransactError {
     /// The key did not answer in time.
     #[error("the key did not answer in time")]
     Timeout,
+    /// The card said something that is not ISO 7816.
+    #[error(transparent)]
+    Card(#[from] ExchangeError),
+    /// The card refused the request below CTAP.
+    #[error("the card answered {:04x}", .0.0)]
+    Status(StatusWord),
+    /// The key has nothing to wink with.
+    #[error("this key cannot wink")]
+    CannotWink,
 }
 
 /// What a caller wants while the key waits for its user.
