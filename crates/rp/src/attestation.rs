@@ -18,10 +18,12 @@ use webauthn::authenticator_data::{Aaguid, AttestedCredentialData, Authenticator
 use webauthn::cbor::CborError;
 use webauthn::cose::{CoseAlgorithm, CoseKey};
 
+pub(crate) use certificate::Certificate;
 pub use certificate::CertificateError;
 pub use trust::{TrustAnchors, TrustAnchorsError};
 
 use crate::crypto::SignatureError;
+use crate::metadata::{Entry, ModelFacts, ModelPolicy, ModelRefusal, Subject};
 
 /// §6.5.3 the attestation types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -81,6 +83,9 @@ pub struct Attestation {
     pub model: Option<Aaguid>,
     /// The serial number of an enterprise attestation (`id-fido-gen-ce-sernum`), if trusted.
     pub serial_number: Option<Base64Url>,
+    /// What the metadata says of the model, if trusted and known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<ModelFacts>,
 }
 
 /// Why an attestation statement is not correct.
@@ -183,8 +188,14 @@ pub const FORMATS: &[&str] = &[
     "compound",
 ];
 
+/// The formats that are refused although the document defines them, and why.
+pub const RETIRED_FORMATS: &[(&str, &str)] = &[(
+    "android-safetynet",
+    "Google has turned the SafetyNet service off, so nobody vouches for these statements any more; \
+     Android attests with `android-key`",
+)];
+
 /// Runs the verification procedure of a format; `None` if the format is not supported.
-/// (`android-safetynet` is not: Google has retired the service behind it.)
 pub(crate) fn verify(fmt: &str, input: &Input<'_>) -> Option<Result<Verified, AttestationError>> {
     if fmt == "compound" {
         Some(compound::verify(input))
@@ -206,32 +217,78 @@ fn verify_single(fmt: &str, input: &Input<'_>) -> Option<Result<Verified, Attest
     })
 }
 
+/// A verified statement, and who made it.
+pub(crate) struct Assessed<'a> {
+    /// What comes of it.
+    pub attestation: Attestation,
+    path: Vec<Vec<u8>>,
+    key_identifiers: Vec<[u8; 20]>,
+    claimed: Aaguid,
+    entry: Option<&'a Entry>,
+}
+
 /// Assesses the trustworthiness of a verified statement.
-pub(crate) fn assess(
+pub(crate) fn assess<'a>(
     fmt: &str,
     verified: Verified,
     claimed: Aaguid,
-    anchors: &TrustAnchors,
+    anchors: &'a TrustAnchors,
     now_unix: u64,
-) -> Attestation {
+) -> Assessed<'a> {
+    let path = verified.trust_path;
+    let key_identifiers = trust::key_identifiers(&path);
+    // A U2F key does not sign the AAGUID: anybody on the way may have put it there.
+    let signed = verified.signs_aaguid.then_some(claimed);
+    let entry = anchors.entry(signed, &key_identifiers);
     let trust = match verified.attestation_type {
         AttestationType::None => Trust::None,
         AttestationType::SelfAttestation => Trust::SelfAttestation,
-        _ => anchors.assess(&verified.trust_path, now_unix),
+        _ => anchors.assess(&path, entry, now_unix),
     };
     let trusted = trust == Trust::Trusted;
     let serial_number = trusted
-        .then(|| certificate::serial_number(verified.trust_path.first()?))
+        .then(|| certificate::serial_number(path.first()?))
         .flatten()
         .map(Base64Url);
-    Attestation {
+    let facts = entry
+        .zip(anchors.metadata())
+        .filter(|_| trusted)
+        .map(|(entry, metadata)| ModelFacts::new(metadata, entry, now_unix));
+    let attestation = Attestation {
         fmt: fmt.to_owned(),
         attestation_type: verified.attestation_type,
         trust,
-        // A U2F key does not sign the AAGUID: anybody on the way may have put it there.
-        model: (trusted && verified.signs_aaguid && claimed != Aaguid::ZERO).then_some(claimed),
-        trust_path: verified.trust_path.into_iter().map(Base64Url).collect(),
+        model: signed.filter(|aaguid| trusted && *aaguid != Aaguid::ZERO),
+        trust_path: path.iter().cloned().map(Base64Url).collect(),
         serial_number,
+        facts,
+    };
+    Assessed {
+        attestation,
+        path,
+        key_identifiers,
+        claimed,
+        entry,
+    }
+}
+
+impl Assessed<'_> {
+    /// Whether the policy takes the model.
+    pub(crate) fn check_model(
+        &self,
+        policy: &ModelPolicy,
+        anchors: &TrustAnchors,
+        now_unix: u64,
+    ) -> Result<(), ModelRefusal> {
+        let subject = Subject {
+            claimed: self.claimed,
+            proven: self.attestation.model,
+            trusted: self.attestation.trust == Trust::Trusted,
+            key_identifiers: &self.key_identifiers,
+            path: &self.path,
+            entry: self.entry,
+        };
+        policy.check(subject, anchors.metadata(), now_unix)
     }
 }
 

@@ -51,6 +51,11 @@ pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     hash(&digest::SHA256, parts)
 }
 
+/// SHA-1, where a document identifies keys by it. It proves nothing here.
+pub(crate) fn sha1(bytes: &[u8]) -> [u8; 20] {
+    hash(&digest::SHA1_FOR_LEGACY_USE_ONLY, &[bytes])
+}
+
 fn hash<const N: usize>(algorithm: &'static digest::Algorithm, parts: &[&[u8]]) -> [u8; N] {
     let mut context = digest::Context::new(algorithm);
     for part in parts {
@@ -194,6 +199,21 @@ pub(crate) fn verify_as(
     };
     let key = ParsedPublicKey::new(scheme, key).map_err(|_| invalid)?;
     key.verify_sig(message, sig)
+        .map_err(|_| SignatureError::Invalid)
+}
+
+/// Verifies a signature of RFC 7518, where those of ECDSA are two numbers of fixed length.
+pub(crate) fn verify_jws(key: &CoseKey, message: &[u8], sig: &[u8]) -> Result<(), SignatureError> {
+    let alg = key.algorithm();
+    let scheme: &dyn VerificationAlgorithm = match alg {
+        CoseAlgorithm::ES256 => &signature::ECDSA_P256_SHA256_FIXED,
+        CoseAlgorithm::ES384 => &signature::ECDSA_P384_SHA384_FIXED,
+        CoseAlgorithm::ES512 => &signature::ECDSA_P521_SHA512_FIXED,
+        _ => return verify(key, message, sig),
+    };
+    let raw = raw(key).ok_or(SignatureError::InvalidKey(alg))?;
+    scheme
+        .verify_sig(&raw, message, sig)
         .map_err(|_| SignatureError::Invalid)
 }
 

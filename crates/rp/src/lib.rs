@@ -15,6 +15,7 @@ pub mod authentication;
 mod ceremony;
 mod crypto;
 mod extensions;
+pub mod metadata;
 pub mod policy;
 mod record;
 mod refusal;

@@ -12,6 +12,8 @@ use webauthn::options::{
     UserVerificationRequirement,
 };
 
+use crate::metadata::ModelPolicy;
+
 /// When the user is to be verified (PIN, fingerprint, face), not only present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -204,6 +206,9 @@ pub struct RegistrationPolicy {
     /// How much attestation must prove.
     #[serde(default)]
     pub attestation_trust: AttestationTrustPolicy,
+    /// Which models are taken.
+    #[serde(default)]
+    pub models: ModelPolicy,
     /// Synced or device-bound.
     #[serde(default)]
     pub backup: BackupPolicy,
@@ -239,6 +244,7 @@ impl RegistrationPolicy {
             algorithms: default_algorithms(),
             attestation: Self::default_attestation(),
             attestation_trust: AttestationTrustPolicy::default(),
+            models: ModelPolicy::default(),
             backup: BackupPolicy::default(),
             conditional: false,
             hints: Vec::new(),

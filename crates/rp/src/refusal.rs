@@ -3,13 +3,14 @@
 
 use webauthn::Base64Url;
 use webauthn::attestation_object::AttestationObjectError;
-use webauthn::authenticator_data::{AuthenticatorDataError, Flags};
+use webauthn::authenticator_data::{Aaguid, AuthenticatorDataError, Flags};
 use webauthn::client_data::ClientDataError;
 use webauthn::cose::{CoseAlgorithm, CoseError};
 use webauthn::options::CredentialProtectionPolicy;
 use webauthn::origin::Origin;
 
 use crate::attestation::{AttestationError, Trust};
+use crate::metadata::ModelRefusal;
 use crate::policy::{AttestationTrustPolicy, BackupPolicy, UserVerificationPolicy};
 
 /// Why a ceremony is refused.
@@ -220,6 +221,14 @@ pub enum Refusal {
         /// The format.
         found: String,
     },
+    /// Registration: the attestation statement format is one that nobody vouches for any more.
+    #[error("attestation statement format `{found}` is retired: {reason}")]
+    AttestationFormatRetired {
+        /// The format.
+        found: String,
+        /// What became of it.
+        reason: &'static str,
+    },
     /// Registration: the attestation statement is not correct.
     #[error("the `{fmt}` attestation statement is not correct: {error}")]
     Attestation {
@@ -235,6 +244,14 @@ pub enum Refusal {
         expected: AttestationTrustPolicy,
         /// What the attestation proves.
         found: Trust,
+    },
+    /// Registration: the policy does not take the model.
+    #[error("model {found} is not taken: {reason}")]
+    Model {
+        /// The model as it calls itself.
+        found: Aaguid,
+        /// Why.
+        reason: ModelRefusal,
     },
     /// Registration: the credential ID is longer than 1,023 bytes.
     #[error("a credential ID of at most 1023 bytes was expected, not of {found}")]
@@ -346,8 +363,10 @@ codes! {
     Refusal::Signature(_) => "signature",
     Refusal::SignCount { .. } => "sign-count",
     Refusal::AttestationFormat { .. } => "attestation-format",
+    Refusal::AttestationFormatRetired { .. } => "attestation-format-retired",
     Refusal::Attestation { .. } => "attestation",
     Refusal::AttestationTrust { .. } => "attestation-trust",
+    Refusal::Model { .. } => "model",
     Refusal::CredentialIdTooLong { .. } => "credential-id-too-long",
     Refusal::CredentialIdTaken { .. } => "credential-id-taken",
     Refusal::UnsolicitedExtension { .. } => "unsolicited-extension",
@@ -387,12 +406,24 @@ impl Refusal {
             Self::BackupEligibility { .. } => {
                 "Only passkeys that are backed up are accepted here. Use a passkey provider."
             }
-            Self::Algorithm { .. } | Self::AttestationFormat { .. } => {
+            Self::Algorithm { .. }
+            | Self::AttestationFormat { .. }
+            | Self::AttestationFormatRetired { .. } => {
                 "This kind of key is not accepted here. Use another one."
             }
             Self::AttestationTrust { .. } | Self::Attestation { .. } => {
                 "This model of key is not accepted here, or it did not prove its model. Use another \
                  one, and allow the site to see its make and model when the browser asks."
+            }
+            Self::Model {
+                reason: ModelRefusal::Outdated { .. },
+                ..
+            } => {
+                "The site's list of models is out of date, so it takes no new keys. Its operators must \
+                 renew the list."
+            }
+            Self::Model { .. } => {
+                "This model of key is not accepted here. Use another one; the reason is in the log."
             }
             Self::CredentialIdTaken { .. } => "This key is registered already.",
             Self::SignCount { .. } => {

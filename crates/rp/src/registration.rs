@@ -47,7 +47,7 @@ use webauthn::options::{
 };
 use webauthn::response::RegistrationResponseJson;
 
-use crate::attestation::{self, Attestation, Input, Trust, TrustAnchors};
+use crate::attestation::{self, Attestation, Input, RETIRED_FORMATS, Trust, TrustAnchors};
 use crate::ceremony::{self, BeginError};
 use crate::crypto::{self, SignatureError};
 use crate::extensions::{self, AuthenticatorOutputs};
@@ -278,7 +278,7 @@ pub fn finish(
         flags,
         user_present: flags.user_present(),
         user_verified: flags.user_verified(),
-        help: help(&policy, &record, &attestation.trust),
+        help: help(&policy, &record, &attestation),
         record,
         attestation,
         extensions,
@@ -341,6 +341,10 @@ fn check_attestation(
     anchors: &TrustAnchors,
     now_unix: u64,
 ) -> Result<Attestation, Refusal> {
+    if let Some((_, reason)) = RETIRED_FORMATS.iter().find(|row| row.0 == fmt) {
+        let found = fmt.to_owned();
+        return Err(Refusal::AttestationFormatRetired { found, reason });
+    }
     let verified = attestation::verify(fmt, input)
         .ok_or_else(|| Refusal::AttestationFormat {
             found: fmt.to_owned(),
@@ -349,20 +353,26 @@ fn check_attestation(
             fmt: fmt.to_owned(),
             error,
         })?;
-    let result = attestation::assess(fmt, verified, input.credential.aaguid, anchors, now_unix);
+    let assessed = attestation::assess(fmt, verified, input.credential.aaguid, anchors, now_unix);
+    let trust = &assessed.attestation.trust;
     let enough = match policy.attestation_trust {
         AttestationTrustPolicy::Any => true,
-        AttestationTrustPolicy::TrustedIfPresent => !matches!(result.trust, Trust::Untrusted(_)),
-        AttestationTrustPolicy::Trusted => result.trust == Trust::Trusted,
+        AttestationTrustPolicy::TrustedIfPresent => !matches!(trust, Trust::Untrusted(_)),
+        AttestationTrustPolicy::Trusted => *trust == Trust::Trusted,
     };
-    if enough {
-        Ok(result)
-    } else {
-        Err(Refusal::AttestationTrust {
+    if !enough {
+        return Err(Refusal::AttestationTrust {
             expected: policy.attestation_trust,
-            found: result.trust,
-        })
+            found: trust.clone(),
+        });
     }
+    assessed
+        .check_model(&policy.models, anchors, now_unix)
+        .map_err(|reason| Refusal::Model {
+            found: input.credential.aaguid,
+            reason,
+        })?;
+    Ok(assessed.attestation)
 }
 
 fn check_credential_id(id: &[u8], is_taken: bool) -> Result<(), Refusal> {
@@ -407,7 +417,11 @@ fn record(
     }
 }
 
-fn help(policy: &RegistrationPolicy, record: &CredentialRecord, trust: &Trust) -> String {
+fn help(
+    policy: &RegistrationPolicy,
+    record: &CredentialRecord,
+    attestation: &Attestation,
+) -> String {
     let user_verification = match (record.uv_initialized, policy.user_verification) {
         (true, _) => {
             "The key verified its user (PIN, fingerprint or face), so later sign-ins may rely on that."
@@ -420,10 +434,20 @@ fn help(policy: &RegistrationPolicy, record: &CredentialRecord, trust: &Trust) -
              the person has, no more, until another factor stands for it."
         }
     };
-    let model = match trust {
-        Trust::Trusted => " Its model is proven.",
-        Trust::Untrusted(_) => " It says what model it is, but nothing trusted proves that.",
-        Trust::None | Trust::SelfAttestation => "",
+    let model = match (&attestation.trust, &attestation.facts) {
+        (Trust::Trusted, Some(facts)) => {
+            let update = if facts.update_available {
+                "; its maker has newer firmware"
+            } else {
+                ""
+            };
+            format!(" It is proven to be a {}{update}.", facts.name)
+        }
+        (Trust::Trusted, None) => " Its model is proven.".to_owned(),
+        (Trust::Untrusted(_), _) => {
+            " It says what model it is, but nothing trusted proves that.".to_owned()
+        }
+        (Trust::None | Trust::SelfAttestation, _) => String::new(),
     };
     format!("The key is registered. {user_verification}{model}")
 }

@@ -6,6 +6,7 @@ mod common;
 
 use common::certificate::{self, AAGUID_EXTENSION, tlv};
 use common::made::{self, Authentication, Registration, Signer, packed, packed_self};
+use rp::metadata::ModelId;
 use rp::policy::{
     AttestationTrustPolicy, BackupEligibilityChange, BackupPolicy, UserVerificationPolicy,
 };
@@ -201,7 +202,7 @@ const fn registrations() -> &'static [Case<Registration>] {
             }
             .encode();
         }),
-        ("attestation-format", "retired", |m| {
+        ("attestation-format-retired", "retired", |m| {
             m.fmt = "android-safetynet".into()
         }),
         ("attestation-format", "in capitals", |m| {
@@ -209,6 +210,12 @@ const fn registrations() -> &'static [Case<Registration>] {
         }),
         ("attestation", "none with a statement", |m| {
             m.attest = Box::new(|_, _, _| common::hex("a163616c6726"));
+        }),
+        ("model", "one that is refused", |m| {
+            m.policy.models.refused = vec![ModelId::Aaguid(made::AAGUID)];
+        }),
+        ("model", "one of the allowed, but not proven", |m| {
+            m.policy.models.allowed = vec![ModelId::Aaguid(made::AAGUID)];
         }),
         ("attestation-trust", "none where trust is demanded", |m| {
             m.policy.attestation_trust = AttestationTrustPolicy::Trusted;

@@ -6,6 +6,8 @@ use webauthn::authenticator_data::Aaguid;
 use webauthn::cose::{CoseAlgorithm, CoseKey, curve};
 use x509_cert::der;
 
+use crate::crypto;
+
 /// What is wrong with an attestation certificate. Reads on after "the attestation certificate".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -56,7 +58,7 @@ const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.1
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
 /// An attestation certificate.
-pub(super) struct Certificate(x509_cert::Certificate);
+pub(crate) struct Certificate(x509_cert::Certificate);
 
 /// The parts of a subject that the formats look at.
 #[derive(Default)]
@@ -69,7 +71,7 @@ pub(super) struct Subject {
 }
 
 impl Certificate {
-    pub(super) fn parse(der: &[u8]) -> Result<Self, CertificateError> {
+    pub(crate) fn parse(der: &[u8]) -> Result<Self, CertificateError> {
         x509_cert::Certificate::from_der(der)
             .map(Self)
             .map_err(|error| CertificateError::Der(error.to_string()))
@@ -155,7 +157,7 @@ impl Certificate {
 
     /// The key, as a COSE key of algorithm `alg`. Whether key and algorithm belong together is left
     /// to the signature check.
-    pub(super) fn public_key(&self, alg: CoseAlgorithm) -> Result<CoseKey, CertificateError> {
+    pub(crate) fn public_key(&self, alg: CoseAlgorithm) -> Result<CoseKey, CertificateError> {
         let info = self.0.tbs_certificate().subject_public_key_info();
         let bits = info
             .subject_public_key
@@ -183,6 +185,13 @@ impl Certificate {
             }),
             _ => Err(CertificateError::PublicKey),
         }
+    }
+
+    /// The SHA-1 hash of the public key's bits.
+    pub(super) fn key_identifier(&self) -> Option<[u8; 20]> {
+        let info = self.0.tbs_certificate().subject_public_key_info();
+        let bits = info.subject_public_key.as_bytes()?;
+        Some(crypto::sha1(bits))
     }
 
     /// The subject, issuer etc. are not looked at elsewhere; this one is, by the TPM format.
