@@ -38,6 +38,8 @@ struct State {
     unsafe_: Vec<Operation>,
     operations: u64,
     plan: Option<(u64, Loss)>,
+    /// Whether it only says that it synchronises.
+    lies: bool,
     /// Whether the power is off.
     off: bool,
     /// How often the power came on: a file that was open before does not work any more.
@@ -80,6 +82,11 @@ impl Disk {
     pub fn lose_power_at(&self, k: u64, loss: Loss) {
         let mut state = self.lock();
         state.plan = Some((state.operations + k, loss));
+    }
+
+    /// From now on `sync` only says that it has made everything safe, as bad disks do.
+    pub fn ignore_syncs(&self) {
+        self.lock().lies = true;
     }
 
     /// The power comes back, or is taken away and given back at once.
@@ -125,7 +132,7 @@ impl State {
             return Err(off());
         }
         operation.apply(&mut self.seen);
-        if matches!(operation, Operation::Sync) {
+        if matches!(operation, Operation::Sync) && !self.lies {
             self.safe = self.seen.clone();
             self.unsafe_.clear();
         }
