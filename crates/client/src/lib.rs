@@ -12,6 +12,7 @@ mod crypto;
 mod enroll;
 mod get;
 mod lists;
+pub mod manage;
 mod outcome;
 pub mod pin;
 pub mod policy;
