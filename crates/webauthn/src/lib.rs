@@ -15,7 +15,9 @@ mod enumerations;
 mod extensions;
 pub mod options;
 pub mod origin;
+pub mod related_origins;
 pub mod response;
 pub mod rp_id;
+pub mod signal;
 
 pub use base64url::Base64Url;
