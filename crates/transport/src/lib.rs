@@ -14,6 +14,7 @@ mod outbox;
 pub mod report_pipe;
 pub mod stream;
 pub mod udp;
+pub mod uhid;
 pub mod vpcd;
 
 use std::fmt;
