@@ -13,7 +13,7 @@ use softkey::store::{FileError, Passphrase, Protection};
 use softkey::{Ended, Exchange, Options, RunningKey, StartError, Terminal};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
-use transport::{Inbox, Wire, report_pipe, stream, udp, vpcd};
+use transport::{Inbox, Wire, report_pipe, stream, udp, uhid, vpcd};
 
 /// Runs a software security key.
 ///
@@ -56,6 +56,9 @@ struct WireArgs {
     /// Speak as a hidraw node does, on a terminal or character device; `new` makes a pseudo-terminal.
     #[arg(long, value_name = "PATH|new")]
     report_pipe: Option<PathBuf>,
+    /// Be a USB security key to the Linux kernel, by /dev/uhid: every program on this computer sees it.
+    #[arg(long)]
+    uhid: bool,
 }
 
 /// Where the key lives.
@@ -224,6 +227,9 @@ impl WireArgs {
             warn_if_open(address);
             return udp::bind(address, inbox);
         }
+        if self.uhid {
+            return uhid::create(&uhid::Identity::default(), inbox);
+        }
         match self.report_pipe.as_deref() {
             Some(path) if path == Path::new("new") => report_pipe::create(inbox),
             Some(path) => report_pipe::open(path, inbox),
@@ -252,7 +258,7 @@ impl WireArgs {
             | Self {
                 udp: Some(address), ..
             } => named(address, ""),
-            _ => named(&"wire", ""),
+            _ => named(&uhid::DEVICE, ""),
         };
         match error {
             StartError::Io(error) => KeyRunError::Wire { wire, error, hint },
@@ -361,6 +367,18 @@ mod tests {
         assert!(parse("--unix /tmp/k --ephemeral --store f").is_err());
         assert!(parse("--unix /tmp/k --ephemeral --insecure-plaintext").is_err());
         assert!(parse("--unix /tmp/k --store f --insecure-plaintext --passphrase-env P").is_err());
+    }
+
+    #[test]
+    fn without_uhid_it_says_what_to_do() {
+        if Path::new(uhid::DEVICE).exists() {
+            return; // A kernel with UHID: then there is nothing to say.
+        }
+        let error = run(&parse("--uhid --ephemeral").unwrap())
+            .unwrap_err()
+            .to_string();
+        assert!(error.starts_with("/dev/uhid: "), "{error}");
+        assert!(error.contains("modprobe uhid"), "{error}");
     }
 
     #[test]
