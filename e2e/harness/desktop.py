@@ -59,6 +59,12 @@ class Desktop:
         """The reader of this desktop's windows. The library connects once in a process."""
         return Dialogs(self.env)
 
+    def picture(self, path):
+        """A picture of the whole screen, where ImageMagick is at hand."""
+        if shutil.which("import"):
+            argv = ["import", "-window", "root", str(path)]
+            subprocess.run(argv, env=self.env, check=False, timeout=20)
+
     def close(self):
         for process in reversed(self.processes):
             process.stop()
@@ -78,10 +84,11 @@ class Dialogs:
             import gi
 
             gi.require_version("Atspi", "2.0")
-            from gi.repository import Atspi
+            from gi.repository import Atspi, GLib
         except (ImportError, ValueError) as e:
             raise Skip(f"python3-pyatspi is not installed ({e})") from None
         self.atspi = Atspi
+        self.gone = GLib.Error  # what the library says of a widget that is gone by now
         self.env = {k: v for k, v in env.items() if k not in ("LD_PRELOAD", "UMOCKDEV_DIR")}
         Atspi.init()
 
@@ -132,16 +139,42 @@ class Dialogs:
         return any(text in name for name in self.texts())
 
     def press(self, name, seconds=15):
-        """Presses the button of this name once it can be pressed."""
+        """Presses the button of this name until its dialog moves on.
+
+        A browser ignores clicks on a dialog that has just come up, so that nobody hits by accident what
+        was not there a moment ago. A person clicks again; so does this.
+        """
+
+        def moved_on(before):
+            try:
+                wait_for("the dialog to move on", lambda: self._written() != before, 1.5, every=0.1)
+                return True
+            except Failed:
+                return False
 
         def pressed():
             for role, its_name, widget in self.widgets():
                 if role in ("push button", "button") and its_name == name:
-                    if widget.get_state_set().contains(self.atspi.StateType.SENSITIVE):
-                        return widget.do_action(0)
+                    try:
+                        if widget.get_state_set().contains(self.atspi.StateType.SENSITIVE):
+                            before = self._written()
+                            widget.do_action(0)
+                            return moved_on(before)
+                    except self.gone:
+                        return False
             return False
 
-        wait_for(f"a button {name!r}", pressed, seconds, every=0.1)
+        wait_for(f"a button {name!r} that does something", pressed, seconds, every=0.1)
+
+    def _written(self):
+        """How many characters stand in each password field; None for one that has just gone."""
+        return [self._length(field) for field in self.passwords()]
+
+    def _length(self, field):
+        try:
+            return self.atspi.Text.get_character_count(field)
+        except self.gone:
+            return None
 
     def passwords(self):
         return [w for role, _, w in self.widgets() if role == "password text"]
@@ -164,11 +197,7 @@ class Dialogs:
                 5,
             )
             run(["xdotool", "type", "--clearmodifiers", "--delay", "20", text], env=self.env)
+            wait_for("the text in the password field", lambda: self._length(field) == len(text), 5)
 
     def key(self, *names):
         run(["xdotool", "key", *names], env=self.env)
-
-    def screenshot(self, path):
-        """A picture of the whole screen, where ImageMagick is at hand."""
-        if shutil.which("import"):
-            subprocess.run(["import", "-window", "root", str(path)], env=self.env, check=False, timeout=20)

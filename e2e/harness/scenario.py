@@ -35,6 +35,7 @@ class T:
         # Short: the path of a Unix socket has at most 108 bytes.
         self.work = Path(tempfile.mkdtemp(prefix="pinward-"))
         self.pictures = OUT / name
+        self.pictures.mkdir(parents=True, exist_ok=True)
         self._things = []
 
     def use(self, thing):
@@ -57,6 +58,12 @@ class T:
         if content is not None:
             path.write_text(content)
         return path
+
+    def show(self, name):
+        """Takes a picture of every desktop that is there, to see what went wrong."""
+        for thing in self._things:
+            if hasattr(thing, "picture"):
+                thing.picture(self.pictures / name)
 
     def close(self):
         for thing in reversed(self._things):
@@ -88,7 +95,7 @@ def expect_in(needle, text, what=""):
 
 
 def main():
-    """Runs the scenarios of the script that calls this. Arguments: --full, and a part of a name."""
+    """Runs the scenarios of the script that calls this. Arguments: --full, and parts of names or =NAME."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped: over its time"))
     args = sys.argv[1:]
     everything = "--full" in args
@@ -97,7 +104,7 @@ def main():
     failed = 0
     for function, full in _scenarios:
         name = f"{stem}.{function.__name__}"
-        if parts and not any(part in name for part in parts):
+        if parts and not any(part in name or part == f"={name}" for part in parts):
             continue
         if full and not everything:
             print(f"skip {name}: only with --full", flush=True)
@@ -119,8 +126,10 @@ def _run(name, function):
         return True
     except Failed as e:
         why = str(e)
+        t.show("failed.png")
     except Exception:
         why = traceback.format_exc()
+        t.show("failed.png")
     finally:
         t.close()
         t.keep()
