@@ -4,14 +4,17 @@ The reader listens on a fixed port (35963) and the daemon on a fixed socket, so 
 scenario moves into network and mount namespaces of its own, where nobody else has either.
 """
 
+import gc
 import os
 import shutil
+import socket
 import subprocess
 import sys
 
 from .proc import Process, Skip, port_open, wait_for
 
 PORT = 35963
+SOCKET = "/run/pcscd/pcscd.comm"
 _INSIDE = "PINWARD_E2E_NAMESPACE"
 
 
@@ -33,7 +36,15 @@ class Reader:
         if port_open(PORT):
             raise Skip(f"somebody else has port {PORT}, and there are no private namespaces here")
         self.daemon = Process("pcscd", ["pcscd", "--foreground", "--info"], work)
+        # The reader's port is open before the daemon takes clients.
         wait_for("the virtual reader", lambda: port_open(PORT), 10)
+        wait_for("pcscd to take clients", _takes_clients, 10)
 
     def close(self):
+        gc.collect()  # the card library says goodbye to the daemon when its objects go
         self.daemon.stop()
+
+
+def _takes_clients():
+    with socket.socket(socket.AF_UNIX) as s:
+        return s.connect_ex(SOCKET) == 0

@@ -66,12 +66,12 @@ class T:
                 thing.picture(self.pictures / name)
 
     def close(self):
-        for thing in reversed(self._things):
+        while self._things:
+            thing = self._things.pop()
             try:
                 thing.close()
             except Exception as e:  # one that fails must not keep the others alive
                 print(f"  closing {type(thing).__name__}: {e}", flush=True)
-        self._things.clear()
 
     def keep(self):
         """Copies the logs to out/NAME/logs."""
