@@ -41,7 +41,7 @@ use webauthn::response::AuthenticationResponseJson;
 
 use crate::ceremony::{self, BeginError};
 use crate::crypto::{self, SignatureError};
-use crate::extensions;
+use crate::extensions::{self, ClientOutputs};
 use crate::policy::{
     AuthenticationPolicy, BackupEligibilityChange, SignCountPolicy, UserVerificationPolicy,
 };
@@ -73,6 +73,28 @@ pub enum Who<'a> {
 
 /// What [`finish`] must know of what [`begin`] asked. Keep it where the client cannot change it, and
 /// take it out before [`finish`]: it is consumed, so that no challenge counts twice.
+///
+/// ```compile_fail,E0382
+/// # use rp::{CredentialRecord, authentication::{ChallengeState, finish}};
+/// # use webauthn::response::AuthenticationResponseJson;
+/// # fn f(state: ChallengeState, response: &AuthenticationResponseJson, record: &CredentialRecord) {
+/// let first = finish(state, response, Some(record), 1_800_000_000);
+/// let again = finish(state, response, Some(record), 1_800_000_000); // the challenge was used
+/// # }
+/// ```
+/// ```compile_fail,E0308
+/// # use rp::{CredentialRecord, authentication, registration};
+/// # use webauthn::response::AuthenticationResponseJson;
+/// # fn f(state: registration::ChallengeState, response: &AuthenticationResponseJson) {
+/// authentication::finish(state, response, None, 1_800_000_000); // the state of a registration
+/// # }
+/// ```
+/// ```compile_fail,E0616
+/// # use rp::authentication::ChallengeState;
+/// # fn f(mut state: ChallengeState) {
+/// state.policy = serde_json::from_str("{}").unwrap(); // the policy that was sent is the one enforced
+/// # }
+/// ```
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ChallengeState {
@@ -132,7 +154,13 @@ pub enum UvInitialization {
     AuthorizedByOtherFactor,
 }
 
-/// The outcome of an authentication that passed every check.
+/// The outcome of an authentication that passed every check. Only [`finish`] makes one:
+///
+/// ```compile_fail,E0639
+/// # fn f(verdict: rp::authentication::Verdict) {
+/// let better = rp::authentication::Verdict { multi_factor: true, ..verdict };
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -163,6 +191,8 @@ pub struct Verdict {
     pub backup_state: bool,
     /// Whether BS is not what was stored.
     pub backup_state_changed: bool,
+    /// What the client says of the extensions. Nobody signs this.
+    pub client_extensions: ClientOutputs,
     /// What it means, in words for a help desk.
     pub help: String,
 }
@@ -187,9 +217,11 @@ impl Verdict {
 /// Begins an authentication: the options for the client and the state to keep.
 ///
 /// # Errors
+/// [`BeginError::NobodyNamed`] if the policy is for a named user and there is none;
 /// [`BeginError::NoCredentials`] if a user is named who has none: an empty list would ask for
 /// anybody's credential. [`BeginError::UserHandle`] and [`BeginError::CredentialOfOtherUser`] if the
-/// handle has an impossible length, or a record is of another user.
+/// handle has an impossible length, or a record is of another user ([`BeginError::CredentialOfOtherRp`]:
+/// of another RP ID); [`BeginError::Extension`] if extensions are asked for wrongly.
 pub fn begin(
     rp: &RelyingParty,
     policy: AuthenticationPolicy,
@@ -198,6 +230,7 @@ pub fn begin(
     rng: &mut dyn CryptoRng,
 ) -> Result<(PublicKeyCredentialRequestOptionsJson, ChallengeState), BeginError> {
     let (user_handle, credentials) = match who {
+        Who::Anyone if policy.named_user => return Err(BeginError::NobodyNamed),
         Who::Anyone => (None, &[][..]),
         Who::User {
             credentials: [], ..
@@ -215,13 +248,18 @@ pub fn begin(
             {
                 return Err(BeginError::CredentialOfOtherUser(other.id.clone()));
             }
+            if let Some(other) = credentials.iter().find(|record| record.rp_id != rp.id()) {
+                return Err(BeginError::CredentialOfOtherRp(other.id.clone()));
+            }
             (Some(handle.into()), credentials)
         }
     };
+    extensions::check_authentication_inputs(policy.extensions.as_ref(), credentials)?;
     let challenge = ceremony::new_challenge(rng);
     let options = PublicKeyCredentialRequestOptionsJson {
         challenge: challenge.clone(),
-        timeout: Some(policy.timeout),
+        // Browsers have no time-out for conditional calls.
+        timeout: (!policy.conditional).then_some(policy.timeout),
         rp_id: Some(rp.id().to_owned()),
         allow_credentials: credentials
             .iter()
@@ -290,7 +328,8 @@ pub fn finish(
         policy.extensions.as_ref(),
         &response.client_extension_results,
     )?;
-    Ok(verdict(policy, record, &auth_data, sign_count))
+    let outputs = ClientOutputs::read(&response.client_extension_results);
+    Ok(verdict(policy, record, &auth_data, sign_count, outputs))
 }
 
 /// From "If pkOptions.allowCredentials is not empty" to "Identify the user". The record comes from
@@ -375,6 +414,7 @@ fn check_flags(
         });
     }
     ceremony::check_backup_state(flags)?;
+    ceremony::check_backup(policy.backup, flags)?;
     let (expected, found) = (record.backup_eligible, flags.backup_eligible());
     let allowed = match policy.backup_eligibility {
         BackupEligibilityChange::Refuse => expected == found,
@@ -425,6 +465,7 @@ fn verdict(
     record: &CredentialRecord,
     auth_data: &AuthenticatorData<'_>,
     sign_count: SignCount,
+    client_extensions: ClientOutputs,
 ) -> Verdict {
     let flags = auth_data.flags;
     let multi_factor = flags.user_verified() && record.uv_initialized;
@@ -445,6 +486,7 @@ fn verdict(
         backup_eligible: flags.backup_eligible(),
         backup_state: flags.backup_state(),
         backup_state_changed: flags.backup_state() != record.backup_state,
+        client_extensions,
         help: help(policy.user_verification, record, flags, sign_count),
     }
 }

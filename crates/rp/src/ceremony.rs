@@ -9,6 +9,7 @@ use webauthn::options::PUBLIC_KEY;
 use webauthn::origin::Origin;
 
 use crate::crypto;
+use crate::policy::BackupPolicy;
 use crate::refusal::Refusal;
 use crate::relying_party::{Embedding, RelyingParty};
 
@@ -31,6 +32,20 @@ pub enum BeginError {
     /// A credential of another user was handed in with the named user's.
     #[error("credential {0} belongs to another user than the named one")]
     CredentialOfOtherUser(Base64Url),
+    /// A credential of another RP ID was handed in: this one's authenticators cannot have it.
+    #[error("credential {0} was made for another RP ID")]
+    CredentialOfOtherRp(Base64Url),
+    /// The policy is for a user who was identified before, and none is named.
+    #[error("the policy is for a user who was identified before, and nobody is named")]
+    NobodyNamed,
+    /// An extension is asked for in a way that every client refuses, or that means nothing.
+    #[error("extension `{extension}`: {reason}")]
+    Extension {
+        /// The extension.
+        extension: &'static str,
+        /// What is wrong.
+        reason: &'static str,
+    },
 }
 
 /// Fresh random bytes; the text asks for 16 or more (§13.4.3).
@@ -140,6 +155,21 @@ pub(crate) fn check_rp_id_hash(expected: &str, found: &[u8; 32]) -> Result<(), R
             expected: expected.to_owned(),
             found: *found,
         })
+    }
+}
+
+/// Backup eligibility is as the policy wants it.
+pub(crate) fn check_backup(policy: BackupPolicy, flags: Flags) -> Result<(), Refusal> {
+    let fits = match policy {
+        BackupPolicy::Any => true,
+        BackupPolicy::DeviceBound => !flags.backup_eligible(),
+        BackupPolicy::Eligible => flags.backup_eligible(),
+    };
+    if fits {
+        Ok(())
+    } else {
+        let expected = policy;
+        Err(Refusal::BackupEligibility { expected, flags })
     }
 }
 

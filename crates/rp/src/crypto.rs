@@ -1,10 +1,10 @@
 //! Hashes and signature checks. The only file of this crate that names the crypto library
 //! (aws-lc-rs).
 
-use aws_lc_rs::digest;
 use aws_lc_rs::signature::{
     self, ParsedPublicKey, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm,
 };
+use aws_lc_rs::{aead, digest, hkdf};
 use rustls_pki_types::{
     AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
 };
@@ -215,6 +215,57 @@ pub(crate) fn verify_jws(key: &CoseKey, message: &[u8], sig: &[u8]) -> Result<()
     scheme
         .verify_sig(&raw, message, sig)
         .map_err(|_| SignatureError::Invalid)
+}
+
+/// A secret that seals: from it, a key for each sealed text is derived.
+pub(crate) struct SealingSecret(hkdf::Prk);
+
+impl core::fmt::Debug for SealingSecret {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("SealingSecret")
+    }
+}
+
+impl SealingSecret {
+    pub(crate) fn new(secret: &[u8; 32]) -> Self {
+        Self(hkdf::Prk::new_less_safe(hkdf::HKDF_SHA256, secret))
+    }
+
+    fn key(&self, purpose: &str, salt: &[u8]) -> Option<aead::LessSafeKey> {
+        let info = [purpose.as_bytes(), &[0], salt];
+        let okm = self.0.expand(&info, &aead::AES_256_GCM).ok()?;
+        Some(aead::LessSafeKey::new(okm.into()))
+    }
+
+    /// Seals under a key that is used this once, so that its nonce need not differ.
+    pub(crate) fn seal(
+        &self,
+        purpose: &str,
+        salt: &[u8],
+        context: &[u8],
+        mut text: Vec<u8>,
+    ) -> Option<Vec<u8>> {
+        let nonce = aead::Nonce::assume_unique_for_key([0; 12]);
+        self.key(purpose, salt)?
+            .seal_in_place_append_tag(nonce, aead::Aad::from(context), &mut text)
+            .ok()?;
+        Some(text)
+    }
+
+    pub(crate) fn open(
+        &self,
+        purpose: &str,
+        salt: &[u8],
+        context: &[u8],
+        mut sealed: Vec<u8>,
+    ) -> Option<Vec<u8>> {
+        let nonce = aead::Nonce::assume_unique_for_key([0; 12]);
+        let text = self
+            .key(purpose, salt)?
+            .open_in_place(nonce, aead::Aad::from(context), &mut sealed)
+            .ok()?;
+        Some(text.to_vec())
+    }
 }
 
 /// A signature algorithm of X.509, for certificate paths.

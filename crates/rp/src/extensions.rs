@@ -1,13 +1,16 @@
 //! Extension outputs (WebAuthn L3 §9-§10, CTAP 2.3 §12) as a Relying Party sees them.
 
 use serde::{Deserialize, Serialize};
+use webauthn::base64url;
 use webauthn::cbor::Value;
 use webauthn::options::{
     AuthenticationExtensionsClientInputsJson, AuthenticationExtensionsClientOutputsJson,
-    CredentialProtectionPolicy,
+    CredentialProtectionPolicy, LargeBlobSupport, ResidentKeyRequirement,
 };
 
+use crate::ceremony::BeginError;
 use crate::policy::{RegistrationPolicy, UnsolicitedOutputs};
+use crate::record::CredentialRecord;
 use crate::refusal::Refusal;
 
 /// What the authenticator says of a new credential. Tolerated also where it was not asked for.
@@ -62,6 +65,170 @@ impl AuthenticatorOutputs {
             hmac_secret: flag("hmac-secret")?,
             cred_blob: flag("credBlob")?,
         })
+    }
+}
+
+/// What the client says of the extensions. The results of `prf` and the contents of `largeBlob` are the
+/// page's, and are not kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct ClientOutputs {
+    /// `credProps`: whether the credential is discoverable.
+    pub discoverable: Option<bool>,
+    /// `prf` at registration: whether the credential has secrets.
+    pub prf_enabled: Option<bool>,
+    /// `largeBlob` at registration: whether the credential can have one.
+    pub large_blob_supported: Option<bool>,
+    /// `largeBlob` at authentication: whether it was written.
+    pub large_blob_written: Option<bool>,
+    /// `appid` at authentication: whether the credential is one of U2F times.
+    pub appid: Option<bool>,
+    /// `appidExclude` at registration: whether the client looked for such credentials.
+    pub appid_exclude: Option<bool>,
+}
+
+impl ClientOutputs {
+    pub(crate) fn read(outputs: &AuthenticationExtensionsClientOutputsJson) -> Self {
+        Self {
+            discoverable: outputs.cred_props.as_ref().and_then(|props| props.rk),
+            prf_enabled: outputs.prf.as_ref().and_then(|prf| prf.enabled),
+            large_blob_supported: outputs.large_blob.as_ref().and_then(|blob| blob.supported),
+            large_blob_written: outputs.large_blob.as_ref().and_then(|blob| blob.written),
+            appid: outputs.appid,
+            appid_exclude: outputs.appid_exclude,
+        }
+    }
+}
+
+type Inputs = AuthenticationExtensionsClientInputsJson;
+
+/// What a client would refuse or pass over at `create()`.
+pub(crate) fn check_registration_inputs(policy: &RegistrationPolicy) -> Result<(), BeginError> {
+    let Some(asked) = policy.extensions.as_ref() else {
+        return Ok(());
+    };
+    let blob = asked.large_blob.as_ref();
+    let wrong: [(bool, &'static str, &'static str); 6] = [
+        (asked.appid.is_some(), "appid", "is for authentication"),
+        (
+            asked.get_cred_blob.is_some(),
+            "getCredBlob",
+            "is for authentication",
+        ),
+        (
+            asked
+                .prf
+                .as_ref()
+                .is_some_and(|prf| prf.eval_by_credential.is_some()),
+            "prf",
+            "`evalByCredential` is for authentication",
+        ),
+        (
+            blob.is_some_and(|blob| blob.read.is_some() || blob.write.is_some()),
+            "largeBlob",
+            "`read` and `write` are for authentication",
+        ),
+        (
+            asked.enforce_credential_protection_policy == Some(true)
+                && asked.credential_protection_policy.is_none(),
+            "credProtect",
+            "is enforced, but there is no policy",
+        ),
+        (
+            asked.cred_blob.as_ref().is_some_and(|blob| blob.len() > 32),
+            "credBlob",
+            "has room for 32 bytes",
+        ),
+    ];
+    first(&wrong)
+}
+
+/// What a client would refuse or pass over at `get()` with these credentials.
+pub(crate) fn check_authentication_inputs(
+    asked: Option<&Inputs>,
+    credentials: &[CredentialRecord],
+) -> Result<(), BeginError> {
+    let Some(asked) = asked else {
+        return Ok(());
+    };
+    let blob = asked.large_blob.as_ref();
+    let by_credential = asked
+        .prf
+        .as_ref()
+        .and_then(|prf| prf.eval_by_credential.as_ref());
+    let is_allowed = |id: &String| {
+        let is = |record: &CredentialRecord| base64url::is_encoding_of(id, &record.id);
+        credentials.iter().any(is)
+    };
+    let registration = "is for registration";
+    let wrong: [(bool, &'static str, &'static str); 8] = [
+        (asked.appid_exclude.is_some(), "appidExclude", registration),
+        (asked.cred_props.is_some(), "credProps", registration),
+        (asked.cred_blob.is_some(), "credBlob", registration),
+        (asked.min_pin_length.is_some(), "minPinLength", registration),
+        (
+            asked.credential_protection_policy.is_some(),
+            "credProtect",
+            registration,
+        ),
+        (
+            blob.is_some_and(|blob| blob.support.is_some()),
+            "largeBlob",
+            "`support` is for registration",
+        ),
+        (
+            blob.is_some_and(|blob| {
+                blob.write.is_some() && (blob.read.is_some() || credentials.len() != 1)
+            }),
+            "largeBlob",
+            "`write` goes alone, and to exactly one credential",
+        ),
+        (
+            by_credential.is_some_and(|map| !map.keys().all(is_allowed)),
+            "prf",
+            "`evalByCredential` names a credential that is not allowed",
+        ),
+    ];
+    first(&wrong)
+}
+
+fn first(wrong: &[(bool, &'static str, &'static str)]) -> Result<(), BeginError> {
+    match wrong.iter().find(|row| row.0) {
+        Some((_, extension, reason)) => Err(BeginError::Extension { extension, reason }),
+        None => Ok(()),
+    }
+}
+
+/// What was demanded of the client, and what the authenticator signs otherwise.
+pub(crate) fn check_client_demands(
+    policy: &RegistrationPolicy,
+    client: &ClientOutputs,
+    authenticator: &AuthenticatorOutputs,
+) -> Result<(), Refusal> {
+    let asked = policy.extensions.as_ref();
+    let blob = asked.and_then(|asked| asked.large_blob.as_ref()?.support);
+    let wrong: [(bool, &'static str, &'static str); 3] = [
+        (
+            policy.resident_key == ResidentKeyRequirement::Required
+                && client.discoverable == Some(false),
+            "credProps",
+            "the credential is not discoverable, which was required",
+        ),
+        (
+            blob == Some(LargeBlobSupport::Required) && client.large_blob_supported != Some(true),
+            "largeBlob",
+            "is not supported, which was required",
+        ),
+        (
+            client.prf_enabled == Some(true) && authenticator.hmac_secret == Some(false),
+            "prf",
+            "the client says that there are secrets, and the authenticator that there are none",
+        ),
+    ];
+    match wrong.iter().find(|row| row.0) {
+        Some((_, extension, reason)) => Err(Refusal::ExtensionMismatch { extension, reason }),
+        None => Ok(()),
     }
 }
 

@@ -5,6 +5,9 @@
 //!   consumes the state and checks the answer.
 //! - [`policy`]: what a flow demands. It is stored with the challenge and enforced on the answer;
 //!   there is no default for user verification.
+//! - [`metadata`]: which models there are, by the FIDO Alliance's signed list, and which are taken.
+//! - [`seal`]: challenge states that travel with the client, for nodes that keep nothing.
+//! - [`signal`]: what to tell authenticators about credentials that are gone or renamed.
 //! - [`Refusal`]: why an answer is refused, one variant per check, with what was expected and found,
 //!   and a sentence for a help desk.
 //!
@@ -21,11 +24,14 @@ mod record;
 mod refusal;
 pub mod registration;
 mod relying_party;
+pub mod seal;
+pub mod signal;
 
 pub use attestation::TrustAnchors;
 pub use ceremony::BeginError;
 pub use crypto::{ALGORITHMS, SignatureError};
-pub use extensions::AuthenticatorOutputs;
+pub use extensions::{AuthenticatorOutputs, ClientOutputs};
 pub use record::CredentialRecord;
 pub use refusal::Refusal;
 pub use relying_party::{Embedding, RelyingParty};
+pub use webauthn::related_origins::{LineFault, RelatedOrigins, RelatedOriginsError};

@@ -14,6 +14,13 @@ use webauthn::options::{
 
 use crate::metadata::ModelPolicy;
 
+mod flow;
+
+pub use flow::Flow;
+
+/// The milliseconds that the text recommends for a ceremony (§15.1).
+pub const RECOMMENDED_TIMEOUT: core::ops::RangeInclusive<u32> = 300_000..=600_000;
+
 /// When the user is to be verified (PIN, fingerprint, face), not only present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -189,6 +196,9 @@ pub enum UnsolicitedOutputs {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct RegistrationPolicy {
+    /// What the ceremony is for, if it is one of the usual flows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flow: Option<Flow>,
     /// When the user is verified.
     pub user_verification: UserVerificationPolicy,
     /// Whether the credential is to be discoverable.
@@ -238,6 +248,7 @@ impl RegistrationPolicy {
     /// A policy with this rule for user verification; everything else at its mildest.
     pub fn new(user_verification: UserVerificationPolicy) -> Self {
         Self {
+            flow: None,
             user_verification,
             resident_key: Self::default_resident_key(),
             authenticator_attachment: None,
@@ -253,6 +264,33 @@ impl RegistrationPolicy {
             unsolicited_outputs: UnsolicitedOutputs::default(),
             min_pin_length: None,
         }
+    }
+
+    /// The `mediation` of the call to `navigator.credentials.create()`, where it is not left out.
+    pub fn mediation(&self) -> Option<&'static str> {
+        self.conditional.then_some("conditional")
+    }
+
+    /// What may not work as meant, in words for whoever writes the policy.
+    pub fn advice(&self) -> Vec<&'static str> {
+        let always = self.user_verification == UserVerificationPolicy::Always;
+        let list = [
+            (!RECOMMENDED_TIMEOUT.contains(&self.timeout)).then_some(TIMEOUT_ADVICE),
+            asks_for_new_pins(self.user_verification).then_some(PREFERRED_ADVICE),
+            (self.conditional && always).then_some(
+                "A conditional registration shows no dialog, so providers that verify nobody then \
+                 are refused.",
+            ),
+            (self.attestation_trust != AttestationTrustPolicy::Any
+                && self.attestation == AttestationConveyancePreference::None)
+                .then_some(
+                    "Trusted attestation is demanded but not asked for: browsers will take it out.",
+                ),
+            (self.backup == BackupPolicy::Eligible
+                && self.authenticator_attachment == Some(AuthenticatorAttachment::CrossPlatform))
+            .then_some("Hardly any security key makes credentials that can be backed up."),
+        ];
+        list.into_iter().flatten().collect()
     }
 
     const fn default_resident_key() -> ResidentKeyRequirement {
@@ -282,8 +320,21 @@ impl RegistrationPolicy {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct AuthenticationPolicy {
+    /// What the ceremony is for, if it is one of the usual flows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flow: Option<Flow>,
     /// When the user is verified.
     pub user_verification: UserVerificationPolicy,
+    /// The ceremony is for a user who was identified before; it cannot begin without one.
+    #[serde(default)]
+    pub named_user: bool,
+    /// The call is made with `mediation: "conditional"`: passkeys are offered in the name field of the
+    /// sign-in form, for as long as the page is open. See [`conditional`](Self::conditional).
+    #[serde(default)]
+    pub conditional: bool,
+    /// Synced or device-bound.
+    #[serde(default)]
+    pub backup: BackupPolicy,
     /// What the user is likely to use, best first.
     #[serde(default)]
     pub hints: Vec<PublicKeyCredentialHint>,
@@ -308,7 +359,11 @@ impl AuthenticationPolicy {
     /// A policy with this rule for user verification; everything else as the text has it.
     pub fn new(user_verification: UserVerificationPolicy) -> Self {
         Self {
+            flow: None,
             user_verification,
+            named_user: false,
+            conditional: false,
+            backup: BackupPolicy::default(),
             hints: Vec::new(),
             timeout: default_timeout(),
             sign_count: SignCountPolicy::default(),
@@ -317,6 +372,48 @@ impl AuthenticationPolicy {
             unsolicited_outputs: UnsolicitedOutputs::default(),
         }
     }
+
+    /// The same for `mediation: "conditional"`. Browsers have no time-out then, so the challenge lives
+    /// as long as the text recommends at most; a page that stays open asks for a new one before.
+    #[must_use]
+    pub fn conditional(mut self) -> Self {
+        self.conditional = true;
+        self.timeout = *RECOMMENDED_TIMEOUT.end();
+        self
+    }
+
+    /// The `mediation` of the call to `navigator.credentials.get()`, where it is not left out.
+    pub fn mediation(&self) -> Option<&'static str> {
+        self.conditional.then_some("conditional")
+    }
+
+    /// What may not work as meant, in words for whoever writes the policy.
+    pub fn advice(&self) -> Vec<&'static str> {
+        let list = [
+            (!RECOMMENDED_TIMEOUT.contains(&self.timeout)).then_some(TIMEOUT_ADVICE),
+            asks_for_new_pins(self.user_verification).then_some(PREFERRED_ADVICE),
+            (self.conditional && self.named_user).then_some(
+                "A conditional sign-in is for people who have not said yet who they are.",
+            ),
+            (!self.named_user && self.user_verification == UserVerificationPolicy::Never)
+                .then_some(
+                    "Nobody is named and nobody is verified: whoever finds the key is its owner.",
+                ),
+        ];
+        list.into_iter().flatten().collect()
+    }
+}
+
+const TIMEOUT_ADVICE: &str = "The time-out is outside of the recommended five to ten minutes: people \
+                              who need more time fail, or challenges live long.";
+
+const PREFERRED_ADVICE: &str = "This sends `preferred`, for which several platforms have people create \
+                                a PIN; `never` does not, and `always` says so plainly.";
+
+/// Whether the options say `preferred`.
+fn asks_for_new_pins(rule: UserVerificationPolicy) -> bool {
+    let preferred = UserVerificationRequirement::Preferred;
+    rule.at_registration() == preferred || rule.at_authentication(false) == preferred
 }
 
 /// Five minutes, the lower end of what the text recommends (§15.1).

@@ -174,7 +174,7 @@ pub enum Refusal {
         /// The flags.
         flags: Flags,
     },
-    /// Registration: the policy wants another backup eligibility.
+    /// The policy wants another backup eligibility.
     #[error("the policy for backup is {expected:?}, but the flags are {flags}")]
     BackupEligibility {
         /// The policy.
@@ -299,6 +299,15 @@ pub enum Refusal {
         /// The length found.
         found: Option<u32>,
     },
+    /// Registration: what the client says of an extension is not what was demanded, or not what the
+    /// authenticator signs.
+    #[error("extension `{extension}`: {reason}")]
+    ExtensionMismatch {
+        /// The extension.
+        extension: &'static str,
+        /// What is wrong.
+        reason: &'static str,
+    },
 }
 
 fn list<T: core::fmt::Display>(items: &[T]) -> String {
@@ -373,6 +382,7 @@ codes! {
     Refusal::ExtensionOutput { .. } => "extension-output",
     Refusal::CredentialProtection { .. } => "credential-protection",
     Refusal::MinPinLength { .. } => "min-pin-length",
+    Refusal::ExtensionMismatch { .. } => "extension-mismatch",
 }
 
 impl Refusal {
@@ -433,8 +443,8 @@ impl Refusal {
             Self::MinPinLength { .. } => {
                 "The key allows shorter PINs than the rules do. Have its minimum PIN length raised."
             }
-            Self::CredentialProtection { .. } => {
-                "This key cannot protect its credential as the rules demand. Use another one."
+            Self::CredentialProtection { .. } | Self::ExtensionMismatch { .. } => {
+                "This key cannot keep its credential as the rules demand. Use another one."
             }
             _ => {
                 "The answer of the browser or key was not correct. Try again, or try another browser."

@@ -50,10 +50,8 @@ use webauthn::response::RegistrationResponseJson;
 use crate::attestation::{self, Attestation, Input, RETIRED_FORMATS, Trust, TrustAnchors};
 use crate::ceremony::{self, BeginError};
 use crate::crypto::{self, SignatureError};
-use crate::extensions::{self, AuthenticatorOutputs};
-use crate::policy::{
-    AttestationTrustPolicy, BackupPolicy, RegistrationPolicy, UserVerificationPolicy,
-};
+use crate::extensions::{self, AuthenticatorOutputs, ClientOutputs};
+use crate::policy::{AttestationTrustPolicy, RegistrationPolicy, UserVerificationPolicy};
 use crate::record::CredentialRecord;
 use crate::refusal::Refusal;
 use crate::relying_party::RelyingParty;
@@ -69,6 +67,22 @@ enum Ceremony {
 /// Party is, for whom the credential is made, and when it is too late. Keep it where the client
 /// cannot change it, and take it out before [`finish`]: it is consumed, so that no challenge counts
 /// twice.
+///
+/// ```compile_fail,E0382
+/// # use rp::{TrustAnchors, registration::{ChallengeState, finish}};
+/// # use webauthn::response::RegistrationResponseJson;
+/// # fn f(state: ChallengeState, response: &RegistrationResponseJson, anchors: &TrustAnchors) {
+/// let first = finish(state, response, false, anchors, 1_800_000_000);
+/// let again = finish(state, response, false, anchors, 1_800_000_000); // the challenge was used
+/// # }
+/// ```
+/// ```compile_fail,E0308
+/// # use rp::{TrustAnchors, registration::{ChallengeState, finish}};
+/// # use webauthn::response::AuthenticationResponseJson;
+/// # fn f(state: ChallengeState, response: &AuthenticationResponseJson, anchors: &TrustAnchors) {
+/// finish(state, response, false, anchors, 1_800_000_000); // the answer to a sign-in
+/// # }
+/// ```
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ChallengeState {
@@ -119,6 +133,8 @@ pub struct Verdict {
     pub attestation: Attestation,
     /// What the authenticator says of the credential.
     pub extensions: AuthenticatorOutputs,
+    /// What the client says of the credential. Nobody signs this.
+    pub client_extensions: ClientOutputs,
     /// What it means, in words for a help desk.
     pub help: String,
 }
@@ -153,6 +169,7 @@ pub fn begin(
     if policy.min_pin_length.is_some() {
         policy.extensions.get_or_insert_default().min_pin_length = Some(true);
     }
+    extensions::check_registration_inputs(&policy)?;
     let challenge = ceremony::new_challenge(rng);
     let state = ChallengeState {
         ceremony: Ceremony::Registration,
@@ -265,6 +282,8 @@ pub fn finish(
     )?;
     let extensions = AuthenticatorOutputs::read(auth_data.extensions)?;
     extensions::check_demands(&policy, &extensions)?;
+    let client_extensions = ClientOutputs::read(&response.client_extension_results);
+    extensions::check_client_demands(&policy, &client_extensions, &extensions)?;
 
     let record = record(
         &rp,
@@ -282,6 +301,7 @@ pub fn finish(
         record,
         attestation,
         extensions,
+        client_extensions,
     })
 }
 
@@ -297,19 +317,7 @@ fn check_flags(policy: &RegistrationPolicy, flags: Flags) -> Result<(), Refusal>
         });
     }
     ceremony::check_backup_state(flags)?;
-    let fits = match policy.backup {
-        BackupPolicy::Any => true,
-        BackupPolicy::DeviceBound => !flags.backup_eligible(),
-        BackupPolicy::Eligible => flags.backup_eligible(),
-    };
-    if fits {
-        Ok(())
-    } else {
-        Err(Refusal::BackupEligibility {
-            expected: policy.backup,
-            flags,
-        })
-    }
+    ceremony::check_backup(policy.backup, flags)
 }
 
 /// The key's algorithm was offered, and the key is one that can verify signatures later: a point

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use webauthn::origin::Origin;
+use webauthn::related_origins::RelatedOrigins;
 use webauthn::rp_id::{self, RpIdError};
 
 /// In which frames of other sites the Relying Party's pages may run a ceremony.
@@ -61,11 +62,38 @@ impl RelyingParty {
     }
 
     /// Adds origins that may use the RP ID by §5.11 related origin requests: they are listed in the
-    /// RP ID's `/.well-known/webauthn`, which is not checked here.
+    /// RP ID's `/.well-known/webauthn`; see [`unlisted_origins`](Self::unlisted_origins).
     #[must_use]
     pub fn with_related_origins(mut self, origins: impl IntoIterator<Item = Origin>) -> Self {
         self.origins.extend(origins);
         self
+    }
+
+    /// The origins that need to be in the document at `/.well-known/webauthn`, because they are not at
+    /// or below the RP ID: what to serve there is
+    /// [`RelatedOrigins::document`] of them.
+    pub fn related_origins(&self) -> impl Iterator<Item = &Origin> {
+        self.origins.iter().filter(|origin| {
+            origin.scheme().is_some() && rp_id::validate(&self.id, origin).is_err()
+        })
+    }
+
+    /// The related origins that the document as it is served does not allow: pages there would fail
+    /// with a `SecurityError`.
+    ///
+    /// ```
+    /// use rp::{RelatedOrigins, RelyingParty};
+    /// let rp = RelyingParty::new("example.com", "Example", ["https://example.com".parse()?])?
+    ///     .with_related_origins(["https://example.de".parse()?, "https://example.fr".parse()?]);
+    /// let served = RelatedOrigins::parse(br#"{"origins": ["https://example.de"]}"#)?;
+    /// let unlisted = rp.unlisted_origins(&served);
+    /// assert_eq!(unlisted, [&"https://example.fr".parse()?]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn unlisted_origins(&self, document: &RelatedOrigins) -> Vec<&Origin> {
+        self.related_origins()
+            .filter(|origin| !document.allows(origin))
+            .collect()
     }
 
     /// Allows ceremonies in frames.

@@ -16,7 +16,8 @@ use webauthn::cbor::Value;
 use webauthn::cose::{CoseAlgorithm, CoseKey};
 use webauthn::options::{
     AuthenticationExtensionsClientInputsJson, CredentialPropertiesOutput,
-    CredentialProtectionPolicy,
+    CredentialProtectionPolicy, LargeBlobInputsJson, LargeBlobSupport, PrfInputsJson,
+    PrfOutputsJson, ResidentKeyRequirement,
 };
 
 type Case<M> = (&'static str, &'static str, fn(&mut M));
@@ -250,6 +251,35 @@ const fn registrations() -> &'static [Case<Registration>] {
             demand_protection(m);
             m.extensions = Some(extension("credProtect", 2.into()));
         }),
+        ("extension-mismatch", "not discoverable", |m| {
+            m.policy.resident_key = ResidentKeyRequirement::Required;
+            m.policy.extensions = Some(AuthenticationExtensionsClientInputsJson {
+                cred_props: Some(true),
+                ..Default::default()
+            });
+            m.outputs.cred_props = Some(CredentialPropertiesOutput { rk: Some(false) });
+        }),
+        ("extension-mismatch", "no large blob", |m| {
+            m.policy.extensions = Some(AuthenticationExtensionsClientInputsJson {
+                large_blob: Some(LargeBlobInputsJson {
+                    support: Some(LargeBlobSupport::Required),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            });
+        }),
+        ("extension-mismatch", "secrets that are none", |m| {
+            m.policy.extensions = Some(AuthenticationExtensionsClientInputsJson {
+                prf: Some(PrfInputsJson::default()),
+                ..Default::default()
+            });
+            m.outputs.prf = Some(PrfOutputsJson {
+                enabled: Some(true),
+                results: None,
+            });
+            m.extensions =
+                Some(Value::Map(vec![("hmac-secret".into(), Value::Bool(false))]).encode());
+        }),
         ("min-pin-length", "not told", |m| {
             m.policy.min_pin_length = Some(6)
         }),
@@ -380,6 +410,18 @@ const fn authentications() -> &'static [Case<Authentication>] {
             record(m).uv_initialized = true;
         }),
         ("backup-state", "BS without BE", |m| m.flags |= Flags::BS),
+        ("backup-eligibility", "synced, where it must not be", |m| {
+            m.policy.backup = BackupPolicy::DeviceBound;
+            m.policy.backup_eligibility = BackupEligibilityChange::Allow;
+            m.flags = Flags::UP.with(Flags::BE, true);
+        }),
+        (
+            "backup-eligibility",
+            "device-bound, where it must not be",
+            |m| {
+                m.policy.backup = BackupPolicy::Eligible;
+            },
+        ),
         ("backup-eligibility-changed", "became eligible", |m| {
             m.flags |= Flags::BE
         }),
