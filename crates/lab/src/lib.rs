@@ -10,6 +10,7 @@ mod bench;
 mod exchange;
 mod key;
 mod key_state;
+pub mod matrix;
 mod owner;
 pub mod power;
 mod scenario;
@@ -24,5 +25,5 @@ pub use key::Key;
 pub use key_state::KeyState;
 pub use owner::OwnerError;
 pub use scenario::{
-    Ceremony, KeyRef, PlatformRef, Request, Run, Scenario, ScenarioError, Verdict, compare,
+    Ceremony, KeyRef, PlatformRef, RP_ID, Request, Run, Scenario, ScenarioError, Verdict, compare,
 };

@@ -24,7 +24,7 @@ use crate::key_state::KeyState;
 use crate::owner::OwnerError;
 
 /// The relying party of the lab.
-const RP_ID: &str = "example.org";
+pub const RP_ID: &str = "example.org";
 const ORIGIN: &str = "https://example.org";
 /// When the lab's ceremonies take place, in Unix seconds: any fixed time will do.
 const NOW: u64 = 1_800_000_000;
@@ -193,7 +193,7 @@ impl Scenario<'_> {
 }
 
 /// What is the same for every platform: the key in its state, and the account at the relying party.
-struct Desk {
+pub(crate) struct Desk {
     rp: RelyingParty,
     key: Key,
     record: Option<CredentialRecord>,
@@ -201,7 +201,7 @@ struct Desk {
 }
 
 impl Desk {
-    fn prepare(scenario: &Scenario<'_>) -> Result<Self, ScenarioError> {
+    pub(crate) fn prepare(scenario: &Scenario<'_>) -> Result<Self, ScenarioError> {
         let state = scenario.key_state;
         if !state.fits(scenario.key) {
             return Err(ScenarioError::StateDoesNotFit {
@@ -232,7 +232,7 @@ impl Desk {
         })
     }
 
-    fn run(&self, scenario: &Scenario<'_>) -> Result<Run, ScenarioError> {
+    pub(crate) fn run(&self, scenario: &Scenario<'_>) -> Result<Run, ScenarioError> {
         let mut key = self.key.duplicate()?;
         if scenario.key_state.is_volatile() {
             scenario.key_state.finish(&mut key)?;
