@@ -2,7 +2,7 @@
 
 import { get, post } from "./api.js";
 import { showAccounts, showLog } from "./books.js";
-import { choose, chosen, link, offer } from "./choices.js";
+import { choose, chosen, link, offer, stateOf } from "./choices.js";
 import { compare } from "./compare.js";
 import { showDialog } from "./dialog.js";
 import { announce, byId, el, fill } from "./dom.js";
@@ -41,10 +41,24 @@ async function run(action) {
   }
 }
 
-/** The choice changed: compare anew. */
+/**
+ * The choice with the condition that the key is in by now: what others are compared with has a PIN if
+ * the key on the desk has been given one.
+ */
+function asItIs(choice) {
+  const key = simulation?.keys?.find((entry) => entry.key === choice.key && entry.state === choice.state);
+  const withPin = { "no-pin": "pin-set", "always-uv": "always-uv-pin-set" }[choice.state];
+  return key?.pinSet && withPin ? { ...choice, state: withPin } : choice;
+}
+
+/** The choice changed, or the key did: compare anew. */
 async function changed(choice) {
+  const now = asItIs(choice);
+  byId("key-help").textContent = now === choice
+    ? stateOf(choice.state)?.help ?? ""
+    : "It was chosen without a PIN and has one by now. A fresh one has none.";
   try {
-    const row = await compare(choice, pickPlatform);
+    const row = await compare(now, pickPlatform);
     if (!row) return;
     expected = row;
     showAnswer(row, choice);
@@ -130,7 +144,7 @@ async function verify(ceremony, id, credential) {
 async function conclude(id) {
   await refresh();
   const ceremony = await openCeremony(id);
-  showPlace();
+  await changed(chosen());
   const words = ceremony.client?.report ? headline(ceremony.client.report) : "";
   announce(`${ceremony.outcome}. ${words}`);
 }
@@ -164,7 +178,7 @@ function replace() {
   return run(async () => {
     const choice = chosen();
     simulation = await post("/api/simulation/replace", { key: choice.key, state: choice.state });
-    showPlace();
+    await changed(choice);
     announce("A fresh key of this model lies there now.");
   });
 }
