@@ -14,7 +14,7 @@ export function offer(choices, changed) {
   fill(byId("policies"), policySegments(choices.policies.filter((policy) => policy.main)));
   fill(byId("more-policies"), policySegments(choices.policies.filter((policy) => !policy.main)));
   fill(byId("key"), choices.keys.map(option));
-  fill(byId("platform"), choices.platforms.map(option));
+  fill(byId("platform"), choices.platforms.map((platform) => option({ ...platform, name: shortName(platform) })));
   select(byId("platform"), choices.platform);
   select(byId("key"), choices.key);
   offerStates();
@@ -34,6 +34,9 @@ export function offer(choices, changed) {
     changed(chosen());
   });
 }
+
+/** Without the versions, which would be cut off; the dialogs and the comparison have them. */
+const shortName = (platform) => platform.name.replace(/ \([\d., ]+\)$/, "").replace(" 24H2/25H2", "");
 
 function option(entry) {
   return el("option", { value: entry.id, text: entry.name });

@@ -138,8 +138,12 @@ function exchangeOf(message) {
 function tree(value) {
   if (value === null || value === undefined) return el("span", { class: "v none", text: "absent" });
   if (typeof value !== "object") return el("span", { class: `v ${typeof value}`, text: String(value) });
+  if (Array.isArray(value) && value.length === 0) return el("span", { class: "v none", text: "none" });
+  if (Array.isArray(value) && value.every((entry) => entry !== null && typeof entry !== "object")) {
+    return el("span", { class: "v list", text: value.join(", ") });
+  }
   const entries = Array.isArray(value) ? value.map((entry, index) => [index, entry]) : Object.entries(value);
-  if (entries.length === 0) return el("span", { class: "v none", text: Array.isArray(value) ? "none" : "empty" });
+  if (entries.length === 0) return el("span", { class: "v none", text: "empty" });
   return el("dl", { class: "tree" }, entries.map(([name, entry]) => [
     el("dt", { text: String(name) }), el("dd", {}, tree(entry)),
   ]));
