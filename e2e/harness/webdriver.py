@@ -156,18 +156,32 @@ class Browser:
             raise Failed(f"no `{css}` on the page")
         return self._call("GET", f"{self.session}/element/{element}/text")
 
+    def devtools(self, command, **parameters):
+        """A command of the DevTools protocol, for what WebDriver has no words for."""
+        return self._call("POST", f"{self.session}/goog/cdp/execute", {"cmd": command, "params": parameters})
+
+    def appear(self, width, height, *, dark=False, phone=False):
+        """Shows pages as on a screen of this size, light or dark; a phone is one that is touched."""
+        self.devtools("Emulation.setDeviceMetricsOverride", width=width, height=height,
+                      deviceScaleFactor=2 if phone else 1, mobile=phone)
+        self.devtools("Emulation.setTouchEmulationEnabled", enabled=phone)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.devtools("Emulation.setEmulatedMedia", features=[scheme])
+
     def screenshot(self, path, *, whole=False):
         """Keeps a picture of the window, or of the whole page."""
-        if whole:
-            height = self.run("return Math.ceil(document.documentElement.scrollHeight)")
-            self._call("POST", f"{self.session}/window/rect", {"height": min(height + 140, 6000)})
-        image = self._call("GET", f"{self.session}/screenshot")
+        part = {"captureBeyondViewport": True, "clip": self._whole()} if whole else {}
+        image = self.devtools("Page.captureScreenshot", **part)["data"]
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(base64.b64decode(image))
-        if whole:
-            self._call("POST", f"{self.session}/window/rect", {"height": self.size[1]})
         return path
+
+    def _whole(self):
+        size = self.devtools("Page.getLayoutMetrics")["cssContentSize"]
+        # One pixel for one of CSS: a picture may have 16384 rows at most.
+        scale = 1 / self.run("return devicePixelRatio")
+        return {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": scale}
 
     def console(self):
         """What the page's console said (errors of scripts among it)."""

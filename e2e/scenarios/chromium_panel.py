@@ -5,7 +5,8 @@ page's panel, as a person would.
 """
 
 from harness.demo import Demo
-from harness.page import Page
+from harness.looks import fits, look
+from harness.page import Page, by_id
 from harness.proc import wait_for
 from harness.scenario import expect, expect_in, main, scenario
 from harness.webdriver import Browser
@@ -79,6 +80,8 @@ def after_the_update_a_pin_is_created(t):
     expect_in("KB50", page.result_text(), "the reasons")
     expect(page.flags()["UV"] == "true", f"the page shows {page.flags()}")
     expect(PIN not in str(ceremony), "the PIN stands in the exchange that the page shows")
+    # What the page says of the next time goes by the key as it is by now.
+    expect_in("The PIN is asked", browser.text(by_id("answer")), "the answer at the top")
 
 
 @scenario
@@ -164,13 +167,70 @@ def two_visitors_do_not_meet(t):
     expect("secret-name" not in second.run("return document.body.innerText"), "the name is on the other page")
 
 
+def show_in(t, look_of, width, height, **how):
+    """The story of the update in this look, each step a picture, and nothing wide, cut off or pale in it."""
+    demo, browser = t.use(Demo(t.work)), t.use(Browser(t.work))
+    browser.appear(width, height, **how)
+    page = Page(browser, demo)
+
+    def picture(name):
+        browser.screenshot(t.pictures / f"{look_of}-{name}.png", whole=True)
+        look(browser, f"{look_of}, {name}")
+
+    def dialog(name):
+        # The window as it is, before the picture of the whole page moves it.
+        fits(browser, '[data-testid="dialog"]', f"{look_of}, {name}")
+        browser.screenshot(t.pictures / f"{look_of}-{name}-window.png")
+        picture(name)
+
+    picture("1-start")
+    register_without_a_pin(page, "kim")
+    page.answer_with(AFTER, KEY, "no-pin")
+    page.ask("if-set")
+    before = page.start("sign-in")
+    page.dialog("create-pin")
+    dialog("2-create-pin")
+    page.create_pin(PIN)
+    page.dialog("touch")
+    dialog("3-touch")
+    page.touch()
+    page.result(before)
+    picture("4-accepted")
+    before = page.start("sign-in")
+    page.enter_pin("wrong one")
+    browser.wait_for('[data-testid="dialog-error"]:not(:empty)')
+    dialog("5-wrong-pin")
+    browser.click('[data-testid="dialog-cancel"]')
+    page.result(before)
+    browser.run("for (const d of document.querySelectorAll('details')) d.open = true;")
+    picture("6-cancelled-all-open")
+    page.reload()
+    page.answer_with_browser()
+    picture("7-own-key")
+
+
 @scenario
-def on_a_phone_and_in_the_dark(t):
-    """Pictures for people to look at; and nothing is wider than a phone."""
-    browser, page = open_page(t, size=(500, 900), flags=["--force-dark-mode"])
-    browser.screenshot(t.pictures / "phone-dark.png", whole=True)
-    wide = browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    expect(wide <= 0, f"the page is {wide} pixels wider than the window")
+def on_a_desktop(t):
+    """Pictures of each step on a desktop, light; nothing is too wide, cut off or too pale."""
+    show_in(t, "desktop", 1280, 900)
+
+
+@scenario
+def on_a_desktop_in_the_dark(t):
+    """The same in the dark."""
+    show_in(t, "desktop-dark", 1280, 900, dark=True)
+
+
+@scenario
+def on_a_phone(t):
+    """The same on a small phone; its dialogs fit its screen."""
+    show_in(t, "phone", 360, 740, phone=True)
+
+
+@scenario
+def on_a_phone_in_the_dark(t):
+    """The same on a phone in the dark."""
+    show_in(t, "phone-dark", 390, 844, phone=True, dark=True)
 
 
 if __name__ == "__main__":
