@@ -48,7 +48,7 @@ pub(crate) async fn options(
     let mut policy = AuthenticationPolicy::new(request.policy);
     policy.timeout = ceremony::timeout(&app);
     let (options, state) = authentication::begin(
-        &ceremony::relying_party(&app)?,
+        &app.relying_party,
         policy,
         who,
         unix_now(),

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRef, FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
 
-use crate::App;
+use crate::Base;
 use crate::problem::{
     BODY_INCOMPLETE, BODY_TOO_LARGE, MALFORMED_JSON, Problem, WRONG_CONTENT_TYPE,
 };
@@ -19,31 +19,41 @@ pub(crate) struct Json<T>(pub(crate) T);
 /// could quote it.
 pub(crate) struct SecretJson<T>(pub(crate) T);
 
-impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
+impl<S, T> FromRequest<S> for Json<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned,
+    Base: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
-        let bytes = body(request, app).await?;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let bytes = body(request, Base::from_ref(state)).await?;
         serde_json::from_slice(&bytes).map(Json).map_err(|error| {
             Problem::new(&MALFORMED_JSON, format!("Cannot read the body: {error}."))
         })
     }
 }
 
-impl<T: DeserializeOwned> FromRequest<App> for SecretJson<T> {
+impl<S, T> FromRequest<S> for SecretJson<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned,
+    Base: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
-        let bytes = body(request, app).await?;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let bytes = body(request, Base::from_ref(state)).await?;
         serde_json::from_slice(&bytes)
             .map(SecretJson)
             .map_err(|_| Problem::new(&MALFORMED_JSON, "The body is not what this route takes."))
     }
 }
 
-async fn body(request: Request, app: &App) -> Result<Bytes, Problem> {
+async fn body(request: Request, base: Base) -> Result<Bytes, Problem> {
     content_type(request.headers())?;
-    let limits = &app.limits;
+    let limits = &base.limits;
     let patience = Duration::from_secs(limits.body_seconds);
     read(request, limits.body, patience).await
 }

@@ -1,19 +1,20 @@
 //! What both ceremonies have in common: what the visitor asks for, taking the challenge, and what
 //! is written down at the end.
 
+use rp::Refusal;
 use rp::policy::UserVerificationPolicy;
-use rp::{Refusal, RelyingParty};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use unicode_normalization::UnicodeNormalization as _;
 
-use crate::App;
 use crate::checks;
 use crate::decoded::Decoded;
 use crate::problem::{
     CHALLENGE_EXPIRED, CHALLENGE_UNKNOWN, CHALLENGE_USED, Problem, UNKNOWN_CHOICE,
 };
-use crate::store::{Ceremony, NewCeremony, Outcome, TakeError, Way, unix_now};
+use crate::store::{Ceremony, Line, NewCeremony, Outcome, TakeError, Way, unix_now};
 use crate::visitor::Visitor;
+use crate::{App, Base};
 
 /// What a visitor chooses before a ceremony. There is no default for the policy.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -32,15 +33,7 @@ pub(crate) struct Request {
 impl Request {
     /// The account name, if it is one: 1 to 64 characters without control characters.
     pub(crate) fn user_name(&self) -> Result<&str, Problem> {
-        let name = self.user_name.trim();
-        let length = name.chars().count();
-        if (1..=64).contains(&length) && !name.chars().any(char::is_control) {
-            return Ok(name);
-        }
-        Err(Problem::new(
-            &UNKNOWN_CHOICE,
-            "A user name has 1 to 64 characters.",
-        ))
+        user_name(&self.user_name)
     }
 }
 
@@ -52,6 +45,15 @@ pub(crate) struct Begun<O> {
     pub(crate) ceremony: String,
     /// For `PublicKeyCredential.parse...OptionsFromJSON`.
     pub(crate) public_key: O,
+}
+
+impl<O> Begun<O> {
+    pub(crate) fn new(id: CeremonyId, options: O) -> Self {
+        Self {
+            ceremony: id.to_string(),
+            public_key: options,
+        }
+    }
 }
 
 /// The answer to a challenge.
@@ -107,20 +109,34 @@ impl<'de> Deserialize<'de> for CeremonyId {
     }
 }
 
-/// The relying party of this service.
-pub(crate) fn relying_party(app: &App) -> Result<RelyingParty, Problem> {
-    let origin = app
-        .site
-        .origin
-        .parse()
-        .map_err(|error| Problem::internal("origin", &error))?;
-    RelyingParty::new(app.site.host.clone(), &*app.name, [origin])
-        .map_err(|error| Problem::internal("relying party", &error))
+/// The name of a site's account: as [`Request::user_name`] wants it, and in the one form that stands
+/// for all spellings that people take for the same (compatibility forms, upper and lower case).
+pub(crate) fn account_name(name: &str) -> Result<String, Problem> {
+    let folded: String = name
+        .trim()
+        .nfkc()
+        .flat_map(char::to_lowercase)
+        .nfkc()
+        .collect();
+    user_name(&folded).map(str::to_owned)
+}
+
+/// 1 to 64 characters without control characters.
+fn user_name(name: &str) -> Result<&str, Problem> {
+    let name = name.trim();
+    let length = name.chars().count();
+    if (1..=64).contains(&length) && !name.chars().any(char::is_control) {
+        return Ok(name);
+    }
+    Err(Problem::new(
+        &UNKNOWN_CHOICE,
+        "A user name has 1 to 64 characters.",
+    ))
 }
 
 /// Milliseconds that a client is given: the life of the challenge.
-pub(crate) fn timeout(app: &App) -> u32 {
-    u32::try_from(app.limits.challenge_lifetime.as_millis()).unwrap_or(u32::MAX)
+pub(crate) fn timeout(base: &Base) -> u32 {
+    u32::try_from(base.limits.challenge_lifetime.as_millis()).unwrap_or(u32::MAX)
 }
 
 /// Stores the challenge with its policy and opens the line in the log.
@@ -132,35 +148,49 @@ pub(crate) async fn open<O: Serialize>(
     state: &impl Serialize,
     options: O,
 ) -> Result<Begun<O>, Problem> {
-    let text = |value: Result<String, serde_json::Error>| {
-        value.map_err(|error| Problem::internal("serialisation", &error))
+    let line = Line {
+        way: request.way,
+        request: &text(request)?,
+        options: &text(&options)?,
     };
+    let id = store(app, visitor, ceremony, state, Some(line)).await?;
+    Ok(Begun::new(id, options))
+}
+
+/// Stores the challenge with its policy.
+pub(crate) async fn store(
+    base: &Base,
+    visitor: Visitor,
+    ceremony: Ceremony,
+    state: &impl Serialize,
+    line: Option<Line<'_>>,
+) -> Result<CeremonyId, Problem> {
     let id = CeremonyId::random()?;
     let new = NewCeremony {
         id: &id.0,
         visitor,
         ceremony,
-        way: request.way,
-        state: &text(serde_json::to_string(state))?,
-        request: &text(serde_json::to_string(request))?,
-        options: &text(serde_json::to_string(&options))?,
+        state: &text(state)?,
+        line,
         now: unix_now(),
     };
-    app.store.open_ceremony(&new, &app.limits).await?;
-    Ok(Begun {
-        ceremony: id.to_string(),
-        public_key: options,
-    })
+    base.store.open_ceremony(&new, &base.limits).await?;
+    Ok(id)
+}
+
+/// JSON for the store.
+pub(crate) fn text(value: &impl Serialize) -> Result<String, Problem> {
+    serde_json::to_string(value).map_err(|error| Problem::internal("serialisation", &error))
 }
 
 /// Takes the challenge, for good.
 pub(crate) async fn take<S: serde::de::DeserializeOwned>(
-    app: &App,
+    base: &Base,
     visitor: Visitor,
     ceremony: Ceremony,
     id: CeremonyId,
 ) -> Result<S, Problem> {
-    let state = app
+    let state = base
         .store
         .take_challenge(&id.0, visitor, ceremony, unix_now())
         .await
@@ -269,6 +299,16 @@ mod tests {
         let text = r#"{"userName":"kim","discoverable":true,"way":"browser"}"#;
         let error = serde_json::from_str::<Request>(text).unwrap_err();
         assert!(error.to_string().contains("policy"));
+    }
+
+    #[test]
+    fn one_account_has_one_name() {
+        for name in ["Kim", " kim ", "KIM", "\u{ff2b}im"] {
+            assert_eq!(account_name(name).unwrap(), "kim");
+        }
+        assert!(account_name("").is_err());
+        // Longer in its plain form than in the form that was typed.
+        assert!(account_name(&"\u{fdfa}".repeat(20)).is_err());
     }
 
     #[test]

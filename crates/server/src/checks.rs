@@ -42,12 +42,13 @@ static CHECKS: &[Check] = checks! {
     CREATE, "the public key is sound and of an algorithm that was offered":
         "public-key" "algorithm" "invalid-public-key";
     CREATE, "the attestation statement is correct":
-        "attestation-format" "attestation" "attestation-trust";
+        "attestation-format" "attestation-format-retired" "attestation" "attestation-trust"
+        "model";
     CREATE, "the credential ID is new": "credential-id-too-long" "credential-id-taken";
     GET, "the signature is valid under the registered key": "public-key" "signature";
     GET, "the signature counter rose": "sign-count";
     None, "extensions are as asked":
-        "unsolicited-extension" "extension-output" "credential-protection" "min-pin-length";
+        "unsolicited-extension" "extension-output" "extension-mismatch" "credential-protection" "min-pin-length";
 };
 
 /// How a check ended.

@@ -9,8 +9,11 @@
 //! # }
 //! ```
 //!
-//! The HTTP API is JSON both ways; refusals are problem documents (RFC 9457). A visitor is known by
-//! a random cookie; accounts, keys and dialogs belong to one visitor and are never shown to another.
+//! [`Server`] is the demo, [`Service`] the relying party of a site; they share the records, the checks
+//! and the guard.
+//!
+//! The HTTP API is JSON both ways; refusals are problem documents (RFC 9457). A visitor of
+//! the demo is known by a random cookie; accounts, keys and dialogs belong to one visitor and are never shown to another.
 
 mod authentication;
 mod body;
@@ -26,6 +29,7 @@ mod listen;
 mod page;
 mod problem;
 mod registration;
+mod service;
 mod session;
 mod simulation;
 mod store;
@@ -37,13 +41,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::FromRef;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
+use rp::RelyingParty;
 use tokio::net::TcpListener;
 
 pub use config::{Config, Limits, Storage, default_database};
+pub use rp::policy::UserVerificationPolicy;
+pub use service::{Rate, Service, ServiceConfig, service_routes};
 pub use store::StoreError;
+pub use webauthn::options::ResidentKeyRequirement;
 
 use guard::Site;
 use listen::Bounded;
@@ -51,15 +60,36 @@ use problem::{METHOD_NOT_ALLOWED, NOT_FOUND, Problem};
 use simulation::Desks;
 use store::Store;
 
-/// What every handler can reach.
+/// What demo and site have in common: who we are, and the records.
+#[derive(Clone)]
+struct Base {
+    site: Arc<Site>,
+    relying_party: Arc<RelyingParty>,
+    limits: Arc<Limits>,
+    store: Store,
+}
+
+/// What every handler of the demo can reach.
 #[derive(Clone)]
 struct App {
-    site: Arc<Site>,
-    limits: Arc<Limits>,
-    name: Arc<str>,
-    store: Store,
+    base: Base,
     desks: Arc<Desks>,
     comparisons: Arc<comparison::Known>,
+}
+
+/// The demo is a relying party with a desk beside it.
+impl std::ops::Deref for App {
+    type Target = Base;
+
+    fn deref(&self) -> &Base {
+        &self.base
+    }
+}
+
+impl FromRef<App> for Base {
+    fn from_ref(app: &App) -> Self {
+        app.base.clone()
+    }
 }
 
 /// A service that listens already and answers once it runs.
@@ -90,6 +120,14 @@ pub enum ServeError {
         "listening on {0}, not on the loopback interface, needs the origin that browsers will use, such as https://demo.example.org"
     )]
     OriginMissing(SocketAddr),
+    /// The RP ID is not one that pages of the origin may use.
+    #[error("the RP ID {id} will not do: {error}")]
+    RpId {
+        /// The RP ID.
+        id: String,
+        /// Why not.
+        error: webauthn::rp_id::RpIdError,
+    },
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -111,14 +149,16 @@ impl Server {
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let site = site(config.origin.as_deref(), address)?;
-        let store = Store::open(&config.storage).await?;
+        let relying_party = relying_party(&site, None, &config.name)?;
         let app = App {
-            site: Arc::new(site),
             desks: Arc::new(Desks::new(config.limits.visitors)),
             comparisons: Arc::default(),
-            limits: Arc::new(config.limits),
-            name: config.name.into(),
-            store,
+            base: Base {
+                site: Arc::new(site),
+                relying_party: Arc::new(relying_party),
+                limits: Arc::new(config.limits),
+                store: Store::open(&config.storage).await?,
+            },
         };
         Ok(Self {
             app,
@@ -191,8 +231,11 @@ fn routes(app: App) -> Router {
         .route("/api/ceremonies/{id}/failure", post(session::failure))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(from_fn_with_state(app.clone(), visitor::recognise))
-        .layer(from_fn_with_state(app.clone(), guard::guard))
+        .layer(from_fn_with_state(
+            (app.base.clone(), visitor::readers as visitor::Welcome),
+            visitor::recognise,
+        ))
+        .layer(from_fn_with_state(app.base.clone(), guard::guard))
         .layer(map_response(plain_errors))
         .with_state(app)
 }
@@ -259,7 +302,18 @@ fn site(origin: Option<&str>, address: SocketAddr) -> Result<Site, ServeError> {
         host,
         https,
         loopback_port,
+        any_host: &[],
     })
+}
+
+/// The relying party that has this one origin; its RP ID is the host if nothing else is said.
+fn relying_party(site: &Site, id: Option<&str>, name: &str) -> Result<RelyingParty, ServeError> {
+    let origin = site
+        .origin
+        .parse()
+        .map_err(|_| ServeError::Origin(site.origin.clone()))?;
+    let id = id.unwrap_or(&site.host).to_owned();
+    RelyingParty::new(id.clone(), name, [origin]).map_err(|error| ServeError::RpId { id, error })
 }
 
 /// `BYTES` random bytes as hexadecimal digits.

@@ -90,11 +90,22 @@ fn tag(text: &str) -> String {
 
 /// `GET /problems`: where the `type` of every problem leads.
 pub(crate) async fn problems() -> Response {
-    let mut text = String::from(
+    list_of_problems(
+        "<link rel=\"stylesheet\" href=\"/web/style.css\">",
+        "<p><a href=\"/\">To the demo</a></p>",
+    )
+}
+
+/// The same where there is no demo.
+pub(crate) async fn problems_alone() -> Response {
+    list_of_problems("", "")
+}
+
+fn list_of_problems(style: &str, way_out: &str) -> Response {
+    let mut text = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\">\
-         <title>Problems \u{2013} Pinward</title>\
-         <link rel=\"stylesheet\" href=\"/web/style.css\"><main class=\"plain\">\
+         <title>Problems \u{2013} Pinward</title>{style}<main class=\"plain\">\
          <h1>Problems</h1><p>Every refusal of the API is a problem document (RFC 9457) with one of \
          these codes. Checks of the relying party have codes of their own, named after the step \
          that said no, with status 422.</p><dl>",
@@ -107,7 +118,7 @@ pub(crate) async fn problems() -> Response {
             kind.code, kind.title
         );
     }
-    text.push_str("</dl><p><a href=\"/\">To the demo</a></p></main></html>");
+    let _ = write!(text, "</dl>{way_out}</main></html>");
     let media_type = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
     (media_type, text).into_response()
 }

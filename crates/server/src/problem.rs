@@ -13,6 +13,7 @@ pub(crate) struct Problem {
     code: Cow<'static, str>,
     title: &'static str,
     detail: String,
+    retry_after: Option<u32>,
 }
 
 /// The members of `application/problem+json`, and `code` for programs.
@@ -33,7 +34,14 @@ impl Problem {
             code: Cow::Borrowed(kind.code),
             title: kind.title,
             detail: detail.into(),
+            retry_after: None,
         }
+    }
+
+    /// With the header that says when to come back.
+    pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
     }
 
     /// A check of the relying party said no: `code` names the check.
@@ -63,6 +71,7 @@ impl Problem {
             code: Cow::Borrowed(code),
             title,
             detail: format!("{title}."),
+            retry_after: None,
         }
     }
 }
@@ -83,6 +92,10 @@ impl IntoResponse for Problem {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
+        if let Some(seconds) = self.retry_after {
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         response
     }
 }
@@ -124,6 +137,10 @@ kinds! {
     WRONG_HOST = MISDIRECTED_REQUEST "wrong-host" "This service does not answer for that host";
     /// The request comes from another site, or does not say where it comes from.
     WRONG_ORIGIN = FORBIDDEN "wrong-origin" "Only the service's own pages may do this";
+    /// The session is too old for something sensitive.
+    REAUTHENTICATION_NEEDED = FORBIDDEN "reauthentication-needed" "Authenticate again for this";
+    /// The session was begun without the user verification that something sensitive needs.
+    USER_VERIFICATION_NEEDED = FORBIDDEN "user-verification-needed" "Authenticate with user verification for this";
     /// No session cookie.
     SESSION_MISSING = UNAUTHORIZED "session-missing" "There is no session";
     /// No such route.
@@ -132,6 +149,12 @@ kinds! {
     METHOD_NOT_ALLOWED = METHOD_NOT_ALLOWED "method-not-allowed" "This route takes another method";
     /// Too many ceremonies are open.
     TOO_MANY_CEREMONIES = TOO_MANY_REQUESTS "too-many-ceremonies" "Too many ceremonies are open";
+    /// A rate limit is reached.
+    TOO_MANY_REQUESTS = TOO_MANY_REQUESTS "too-many-requests" "Too many requests";
+    /// The account's last credential cannot be deleted.
+    LAST_CREDENTIAL = CONFLICT "last-credential" "This is the last key of the account";
+    /// No such recovery code.
+    RECOVERY_REFUSED = UNPROCESSABLE_ENTITY "recovery-refused" "The recovery code was refused";
     /// The visitor has as many accounts or credentials as they may have.
     LIMIT_REACHED = CONFLICT "limit-reached" "A limit of this service is reached";
     /// The challenge is not open: never issued to this session, or swept after it expired.
@@ -142,6 +165,8 @@ kinds! {
     CHALLENGE_EXPIRED = GONE "challenge-expired" "This challenge has expired";
     /// The account has no credential to sign in with.
     ACCOUNT_WITHOUT_KEY = CONFLICT "account-without-key" "This account has no key yet";
+    /// Somebody else has an account of this name.
+    USER_NAME_TAKEN = CONFLICT "user-name-taken" "This user name is taken";
     /// Another request changed the credential at the same time.
     CREDENTIAL_CHANGED = CONFLICT "credential-changed" "The credential changed meanwhile";
     /// No simulated dialog waits for an answer, or not for this one.

@@ -43,7 +43,7 @@ pub(crate) async fn options(
         display_name: name.to_owned(),
     };
     let (options, state) = registration::begin(
-        &ceremony::relying_party(&app)?,
+        &app.relying_party,
         policy(&app, &request),
         entity,
         &existing,
@@ -124,6 +124,7 @@ async fn add(
     let credential = StoredCredential {
         id: verdict.record.id.to_vec(),
         record,
+        label: None,
         created_at: unix_now(),
         last_used_at: None,
     };

@@ -23,8 +23,8 @@ pub(crate) async fn whole(
     let log: Vec<Value> = rows.iter().map(line).collect();
     Ok(axum::Json(json!({
         "relyingParty": {
-            "id": app.site.host,
-            "name": &*app.name,
+            "id": app.relying_party.id(),
+            "name": app.relying_party.name(),
             "origin": app.site.origin,
         },
         "accounts": accounts(&app, visitor).await?,

@@ -2,10 +2,12 @@
 //!
 //! Two rules hold everywhere. A challenge leaves the store before its answer is checked
 //! (`DELETE ... RETURNING`), so it is answered once whatever happens next. A row belongs to one
-//! visitor, and every query names that visitor.
+//! visitor, account or realm, and every query names it.
 
+mod audit;
 mod ceremonies;
 mod credentials;
+mod sessions;
 #[cfg(test)]
 mod tests;
 
@@ -18,9 +20,12 @@ use sqlx::sqlite::{
 
 use crate::config::Storage;
 use crate::problem::Problem;
+use crate::visitor::Visitor;
 
-pub(crate) use ceremonies::{CeremonyRow, NewCeremony, Outcome, TakeError};
-pub(crate) use credentials::{AddError, StoredCredential, User};
+pub(crate) use audit::{Entry, Event};
+pub(crate) use ceremonies::{CeremonyRow, Line, NewCeremony, Outcome, TakeError};
+pub(crate) use credentials::{AddError, DeleteError, StoredCredential, User};
+pub(crate) use sessions::{Method, NewSession, Session};
 
 /// Which of the two WebAuthn ceremonies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -75,6 +80,31 @@ impl Way {
     }
 }
 
+/// Whose accounts: in the demo each visitor has their own, a site has one set for all.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Realm {
+    /// The accounts of the site that `serve` runs.
+    Site,
+    /// The demo accounts of one visitor.
+    Visitor(Visitor),
+}
+
+impl Realm {
+    /// As the table has it: nothing, or the 32 bytes of the visitor.
+    fn key(self) -> Vec<u8> {
+        match self {
+            Self::Site => Vec::new(),
+            Self::Visitor(visitor) => visitor.0.to_vec(),
+        }
+    }
+}
+
+impl From<Visitor> for Realm {
+    fn from(visitor: Visitor) -> Self {
+        Self::Visitor(visitor)
+    }
+}
+
 /// The database.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
@@ -95,6 +125,9 @@ pub enum StoreError {
     /// SQLite refused.
     #[error("cannot open the database: {0}")]
     Open(#[from] sqlx::Error),
+    /// The service's own key could not be made or read; the log says more.
+    #[error("cannot make the key of the service")]
+    Secret,
     /// The tables are newer than the program, or a migration failed.
     #[error("cannot bring the database up to date: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -129,6 +162,26 @@ impl Store {
             .await?;
         sqlx::migrate!("./migrations").run(&pool).await?;
         Ok(Self { pool })
+    }
+
+    /// A key of the service's own: 32 random bytes, made at first use and the same ever after.
+    pub(crate) async fn secret(&self, name: &str, fresh: [u8; 32]) -> Result<Vec<u8>, Problem> {
+        sqlx::query("INSERT INTO secrets (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING")
+            .bind(name)
+            .bind(fresh.as_slice())
+            .execute(&self.pool)
+            .await
+            .map_err(failed)?;
+        sqlx::query_scalar("SELECT value FROM secrets WHERE name = ?")
+            .bind(name)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(failed)
+    }
+
+    /// Whether the database answers.
+    pub(crate) async fn is_alive(&self) -> bool {
+        sqlx::query("SELECT 1").execute(&self.pool).await.is_ok()
     }
 
     /// Waits for running statements and closes the file.

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use crate::App;
+use crate::Base;
 use crate::problem::{Problem, SESSION_MISSING};
 
 /// Thirty days.
@@ -36,31 +36,48 @@ impl Visitor {
     }
 }
 
-/// Finds the visitor of a request; gives a new visitor their cookie on the first page they read.
+/// Which requests without a cookie get one.
+pub(crate) type Welcome = fn(&Request) -> bool;
+
+/// The demo welcomes whoever reads a page.
+pub(crate) fn readers(request: &Request) -> bool {
+    *request.method() == Method::GET
+}
+
+/// Finds the visitor of a request; gives a new visitor their cookie where they are welcome.
 pub(crate) async fn recognise(
-    State(app): State<App>,
+    State((base, welcome)): State<(Base, Welcome)>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let name = cookie_name(app.site.https);
-    let known = token(request.headers(), name).map(Visitor::of);
-    let fresh = match known {
-        None if *request.method() == Method::GET => match crate::random_hex::<32>() {
-            Ok(token) => Some(token),
+    let name = cookie_name(base.site.https);
+    let mut visitor = token(request.headers(), name).map(Visitor::of);
+    let mut cookie = None;
+    if visitor.is_none() && welcome(&request) {
+        match fresh(base.site.https) {
+            Ok((new, value)) => (visitor, cookie) = (Some(new), Some(value)),
             Err(problem) => return problem.into_response(),
-        },
-        _ => None,
-    };
-    if let Some(visitor) = known.or_else(|| fresh.as_deref().map(Visitor::of)) {
+        }
+    }
+    if let Some(visitor) = visitor {
         request.extensions_mut().insert(visitor);
     }
     let mut response = next.run(request).await;
-    if let Some(token) = fresh
-        && let Ok(value) = HeaderValue::from_str(&cookie(name, &token, app.site.https))
+    // A handler that signed somebody in has set a cookie of its own.
+    if let Some(value) = cookie
+        && !response.headers().contains_key(header::SET_COOKIE)
     {
         response.headers_mut().append(header::SET_COOKIE, value);
     }
     response
+}
+
+/// A visitor nobody has seen before, and the cookie that will tell them.
+pub(crate) fn fresh(https: bool) -> Result<(Visitor, HeaderValue), Problem> {
+    let token = crate::random_hex::<32>()?;
+    let value = HeaderValue::from_str(&cookie(cookie_name(https), &token, https))
+        .map_err(|error| Problem::internal("cookie", &error))?;
+    Ok((Visitor::of(&token), value))
 }
 
 impl<S: Sync> FromRequestParts<S> for Visitor {
@@ -74,6 +91,14 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
             )
         })
     }
+}
+
+/// The cookie that makes a browser forget.
+pub(crate) fn gone(https: bool) -> Result<HeaderValue, Problem> {
+    let name = cookie_name(https);
+    let secure = if https { "; Secure" } else { "" };
+    let value = format!("{name}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax{secure}");
+    HeaderValue::from_str(&value).map_err(|error| Problem::internal("cookie", &error))
 }
 
 /// `__Host-` ties the cookie to this very host, but browsers take it over TLS only.

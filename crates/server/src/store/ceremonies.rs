@@ -14,14 +14,20 @@ pub(crate) struct NewCeremony<'a> {
     pub(crate) id: &'a [u8],
     pub(crate) visitor: Visitor,
     pub(crate) ceremony: Ceremony,
-    pub(crate) way: Way,
     /// The relying party's challenge state, policy included.
     pub(crate) state: &'a str,
+    /// The demo keeps a log that the visitor can read.
+    pub(crate) line: Option<Line<'a>>,
+    pub(crate) now: u64,
+}
+
+/// The beginning of a line in the demo's log.
+pub(crate) struct Line<'a> {
+    pub(crate) way: Way,
     /// What the visitor chose.
     pub(crate) request: &'a str,
     /// What was sent to the client.
     pub(crate) options: &'a str,
-    pub(crate) now: u64,
 }
 
 /// How a ceremony ended.
@@ -91,7 +97,7 @@ impl CeremonyRow {
 }
 
 impl Store {
-    /// Opens a challenge and its line in the log, within the limits.
+    /// Opens a challenge and its line in the log, if there is one, within the limits.
     pub(crate) async fn open_ceremony(
         &self,
         new: &NewCeremony<'_>,
@@ -124,22 +130,10 @@ impl Store {
         .execute(&mut *tx)
         .await
         .map_err(failed)?;
-        sqlx::query(
-            "INSERT INTO ceremonies \
-             (id, visitor, ceremony, way, request, options, outcome, started_at) \
-             VALUES (?, ?, ?, ?, ?, ?, 'open', ?)",
-        )
-        .bind(new.id)
-        .bind(visitor)
-        .bind(new.ceremony.name())
-        .bind(new.way.name())
-        .bind(new.request)
-        .bind(new.options)
-        .bind(now)
-        .execute(&mut *tx)
-        .await
-        .map_err(failed)?;
-        forget_old(&mut tx, visitor, limits.ceremonies_per_visitor).await?;
+        if let Some(line) = &new.line {
+            begin_line(&mut tx, new, line).await?;
+            forget_old(&mut tx, visitor, limits.ceremonies_per_visitor).await?;
+        }
         tx.commit().await.map_err(failed)
     }
 
@@ -298,6 +292,29 @@ async fn expire(
             .map_err(failed)?;
     }
     Ok(())
+}
+
+async fn begin_line(
+    tx: &mut sqlx::SqliteConnection,
+    new: &NewCeremony<'_>,
+    line: &Line<'_>,
+) -> Result<(), Problem> {
+    sqlx::query(
+        "INSERT INTO ceremonies \
+         (id, visitor, ceremony, way, request, options, outcome, started_at) \
+         VALUES (?, ?, ?, ?, ?, ?, 'open', ?)",
+    )
+    .bind(new.id)
+    .bind(new.visitor.0.as_slice())
+    .bind(new.ceremony.name())
+    .bind(line.way.name())
+    .bind(line.request)
+    .bind(line.options)
+    .bind(integer(new.now))
+    .execute(tx)
+    .await
+    .map(drop)
+    .map_err(failed)
 }
 
 /// Keeps the log of one visitor short.

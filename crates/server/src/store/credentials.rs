@@ -3,10 +3,10 @@
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::{Store, Way, failed, integer, unsigned};
+use super::audit::{self, Entry};
+use super::{Realm, Session, Store, Way, failed, integer, unsigned};
 use crate::config::Limits;
-use crate::problem::{LIMIT_REACHED, Problem};
-use crate::visitor::Visitor;
+use crate::problem::{LIMIT_REACHED, Problem, USER_NAME_TAKEN};
 
 /// An account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,21 +17,34 @@ pub(crate) struct User {
     pub(crate) name: String,
 }
 
+impl User {
+    fn read(row: &SqliteRow) -> Self {
+        Self {
+            handle: row.get("handle"),
+            way: Way::from_name(row.get("way")),
+            name: row.get("name"),
+        }
+    }
+}
+
 /// A credential and the record that the `rp` crate keeps of it.
 #[derive(Debug, Clone)]
 pub(crate) struct StoredCredential {
     pub(crate) id: Vec<u8>,
     /// JSON of `rp::CredentialRecord`.
     pub(crate) record: String,
+    /// What its owner calls it.
+    pub(crate) label: Option<String>,
     pub(crate) created_at: u64,
     pub(crate) last_used_at: Option<u64>,
 }
 
 impl StoredCredential {
-    fn read(row: &SqliteRow) -> Self {
+    pub(super) fn read(row: &SqliteRow) -> Self {
         Self {
             id: row.get("id"),
             record: row.get("record"),
+            label: row.get("label"),
             created_at: unsigned(row.get("created_at")),
             last_used_at: row.get::<Option<i64>, _>("last_used_at").map(unsigned),
         }
@@ -48,16 +61,27 @@ pub(crate) enum AddError {
     Problem(Problem),
 }
 
+/// Why a credential was not deleted.
+#[derive(Debug)]
+pub(crate) enum DeleteError {
+    /// The account has no such credential.
+    Unknown,
+    /// It is the account's last one.
+    Last,
+    /// The database failed.
+    Problem(Problem),
+}
+
 impl Store {
     /// The account of this name.
     pub(crate) async fn user(
         &self,
-        visitor: Visitor,
+        realm: impl Into<Realm>,
         way: Way,
         name: &str,
     ) -> Result<Option<User>, Problem> {
-        sqlx::query_scalar("SELECT handle FROM users WHERE visitor = ? AND way = ? AND name = ?")
-            .bind(visitor.0.as_slice())
+        sqlx::query_scalar("SELECT handle FROM users WHERE realm = ? AND way = ? AND name = ?")
+            .bind(realm.into().key())
             .bind(way.name())
             .bind(name)
             .fetch_optional(&self.pool)
@@ -72,23 +96,26 @@ impl Store {
             .map_err(failed)
     }
 
-    /// All accounts of a visitor, oldest first.
-    pub(crate) async fn users(&self, visitor: Visitor) -> Result<Vec<User>, Problem> {
+    /// The account of the site with this user handle.
+    pub(crate) async fn user_of(&self, handle: &[u8]) -> Result<Option<User>, Problem> {
+        sqlx::query("SELECT handle, way, name FROM users WHERE handle = ? AND realm = ?")
+            .bind(handle)
+            .bind(Realm::Site.key())
+            .fetch_optional(&self.pool)
+            .await
+            .map(|row| row.as_ref().map(User::read))
+            .map_err(failed)
+    }
+
+    /// All accounts of a realm, oldest first.
+    pub(crate) async fn users(&self, realm: impl Into<Realm>) -> Result<Vec<User>, Problem> {
         sqlx::query(
-            "SELECT handle, way, name FROM users WHERE visitor = ? ORDER BY created_at, rowid",
+            "SELECT handle, way, name FROM users WHERE realm = ? ORDER BY created_at, rowid",
         )
-        .bind(visitor.0.as_slice())
+        .bind(realm.into().key())
         .fetch_all(&self.pool)
         .await
-        .map(|rows| {
-            rows.iter()
-                .map(|row| User {
-                    handle: row.get("handle"),
-                    way: Way::from_name(row.get("way")),
-                    name: row.get("name"),
-                })
-                .collect()
-        })
+        .map(|rows| rows.iter().map(User::read).collect())
         .map_err(failed)
     }
 
@@ -102,18 +129,18 @@ impl Store {
             .map_err(failed)
     }
 
-    /// A credential of one of the visitor's accounts.
+    /// A credential of one of the realm's accounts.
     pub(crate) async fn credential(
         &self,
-        visitor: Visitor,
+        realm: impl Into<Realm>,
         id: &[u8],
     ) -> Result<Option<StoredCredential>, Problem> {
         sqlx::query(
             "SELECT credentials.* FROM credentials JOIN users ON users.handle = credentials.user \
-             WHERE credentials.id = ? AND users.visitor = ?",
+             WHERE credentials.id = ? AND users.realm = ?",
         )
         .bind(id)
-        .bind(visitor.0.as_slice())
+        .bind(realm.into().key())
         .fetch_optional(&self.pool)
         .await
         .map(|row| row.as_ref().map(StoredCredential::read))
@@ -132,43 +159,17 @@ impl Store {
     /// Adds a credential, and its account if this is the first.
     pub(crate) async fn add_credential(
         &self,
-        visitor: Visitor,
+        realm: impl Into<Realm>,
         user: &User,
         credential: &StoredCredential,
         limits: &Limits,
     ) -> Result<(), AddError> {
-        let fault = |error| AddError::Problem(failed(error));
+        let realm = realm.into();
         let mut tx = self.write().await.map_err(AddError::Problem)?;
-        sqlx::query(
-            "INSERT INTO users (handle, visitor, way, name, created_at) VALUES (?, ?, ?, ?, ?) \
-             ON CONFLICT (handle) DO NOTHING",
-        )
-        .bind(&user.handle)
-        .bind(visitor.0.as_slice())
-        .bind(user.way.name())
-        .bind(&user.name)
-        .bind(integer(credential.created_at))
-        .execute(&mut *tx)
-        .await
-        .map_err(|error| match &error {
-            sqlx::Error::Database(e) if e.is_unique_violation() => AddError::Problem(Problem::new(
-                &crate::problem::CREDENTIAL_CHANGED,
-                "The account was made by another request meanwhile. Register again.",
-            )),
-            _ => fault(error),
-        })?;
-        sqlx::query("INSERT INTO credentials (id, user, record, created_at) VALUES (?, ?, ?, ?)")
-            .bind(&credential.id)
-            .bind(&user.handle)
-            .bind(&credential.record)
-            .bind(integer(credential.created_at))
-            .execute(&mut *tx)
-            .await
-            .map_err(|error| match &error {
-                sqlx::Error::Database(e) if e.is_unique_violation() => AddError::Taken,
-                _ => fault(error),
-            })?;
-        within_limits(&mut tx, visitor, user, limits).await?;
+        insert_user(&mut tx, realm, user, credential.created_at).await?;
+        insert_credential(&mut tx, user, credential, limits).await?;
+        within_limits(&mut tx, realm, limits).await?;
+        let fault = |error| AddError::Problem(failed(error));
         tx.commit().await.map_err(fault)
     }
 
@@ -194,15 +195,73 @@ impl Store {
         .map_err(failed)
     }
 
-    /// Removes an account with its credentials; `false` if the visitor has no such account.
+    /// Names a credential; `false` if the account has no such credential.
+    pub(crate) async fn label_credential(
+        &self,
+        user: &User,
+        id: &[u8],
+        label: Option<&str>,
+    ) -> Result<bool, Problem> {
+        sqlx::query("UPDATE credentials SET label = ? WHERE id = ? AND user = ?")
+            .bind(label)
+            .bind(id)
+            .bind(&user.handle)
+            .execute(&self.pool)
+            .await
+            .map(|done| done.rows_affected() == 1)
+            .map_err(failed)
+    }
+
+    /// Deletes a credential, unless it is the account's last one, and ends the sessions that were
+    /// begun with it, except the one that asks.
+    pub(crate) async fn delete_credential(
+        &self,
+        session: &Session,
+        id: &[u8],
+        entry: &Entry<'_>,
+    ) -> Result<(), DeleteError> {
+        let fault = |error| DeleteError::Problem(failed(error));
+        let user = &session.user;
+        let mut tx = self.write().await.map_err(DeleteError::Problem)?;
+        let deleted = sqlx::query("DELETE FROM credentials WHERE id = ? AND user = ?")
+            .bind(id)
+            .bind(&user.handle)
+            .execute(&mut *tx)
+            .await
+            .map_err(fault)?;
+        if deleted.rows_affected() == 0 {
+            return Err(DeleteError::Unknown);
+        }
+        let left: i64 = sqlx::query_scalar("SELECT count(*) FROM credentials WHERE user = ?")
+            .bind(&user.handle)
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(fault)?;
+        if left == 0 {
+            return Err(DeleteError::Last);
+        }
+        sqlx::query("DELETE FROM sessions WHERE credential = ? AND user = ? AND id <> ?")
+            .bind(id)
+            .bind(&user.handle)
+            .bind(session.id.0.as_slice())
+            .execute(&mut *tx)
+            .await
+            .map_err(fault)?;
+        audit::insert(&mut tx, entry)
+            .await
+            .map_err(DeleteError::Problem)?;
+        tx.commit().await.map_err(fault)
+    }
+
+    /// Removes an account with its credentials; `false` if the realm has no such account.
     pub(crate) async fn delete_user(
         &self,
-        visitor: Visitor,
+        realm: impl Into<Realm>,
         handle: &[u8],
     ) -> Result<bool, Problem> {
-        sqlx::query("DELETE FROM users WHERE handle = ? AND visitor = ?")
+        sqlx::query("DELETE FROM users WHERE handle = ? AND realm = ?")
             .bind(handle)
-            .bind(visitor.0.as_slice())
+            .bind(realm.into().key())
             .execute(&self.pool)
             .await
             .map(|done| done.rows_affected() == 1)
@@ -210,26 +269,78 @@ impl Store {
     }
 }
 
-async fn within_limits(
+/// Adds an account, unless this very one is there.
+pub(super) async fn insert_user(
     tx: &mut sqlx::SqliteConnection,
-    visitor: Visitor,
+    realm: Realm,
     user: &User,
+    now: u64,
+) -> Result<(), AddError> {
+    sqlx::query(
+        "INSERT INTO users (handle, realm, way, name, created_at) VALUES (?, ?, ?, ?, ?) \
+         ON CONFLICT (handle) DO NOTHING",
+    )
+    .bind(&user.handle)
+    .bind(realm.key())
+    .bind(user.way.name())
+    .bind(&user.name)
+    .bind(integer(now))
+    .execute(tx)
+    .await
+    .map(drop)
+    .map_err(|error| match &error {
+        sqlx::Error::Database(e) if e.is_unique_violation() => AddError::Problem(Problem::new(
+            &USER_NAME_TAKEN,
+            "The account was made by another request meanwhile.",
+        )),
+        _ => AddError::Problem(failed(error)),
+    })
+}
+
+/// Adds a credential to an account that is there.
+pub(super) async fn insert_credential(
+    tx: &mut sqlx::SqliteConnection,
+    user: &User,
+    credential: &StoredCredential,
     limits: &Limits,
 ) -> Result<(), AddError> {
     let fault = |error| AddError::Problem(failed(error));
-    let users: i64 = sqlx::query_scalar("SELECT count(*) FROM users WHERE visitor = ?")
-        .bind(visitor.0.as_slice())
-        .fetch_one(&mut *tx)
+    sqlx::query("INSERT INTO credentials (id, user, record, created_at) VALUES (?, ?, ?, ?)")
+        .bind(&credential.id)
+        .bind(&user.handle)
+        .bind(&credential.record)
+        .bind(integer(credential.created_at))
+        .execute(&mut *tx)
         .await
-        .map_err(fault)?;
+        .map_err(|error| match &error {
+            sqlx::Error::Database(e) if e.is_unique_violation() => AddError::Taken,
+            _ => fault(error),
+        })?;
     let credentials: i64 = sqlx::query_scalar("SELECT count(*) FROM credentials WHERE user = ?")
         .bind(&user.handle)
-        .fetch_one(&mut *tx)
+        .fetch_one(tx)
         .await
         .map_err(fault)?;
-    if users > i64::from(limits.users_per_visitor)
-        || credentials > i64::from(limits.credentials_per_user)
-    {
+    if credentials > i64::from(limits.credentials_per_user) {
+        return Err(AddError::Problem(Problem::new(
+            &LIMIT_REACHED,
+            "The account has as many keys as it may have. Delete one before adding another.",
+        )));
+    }
+    Ok(())
+}
+
+async fn within_limits(
+    tx: &mut sqlx::SqliteConnection,
+    realm: Realm,
+    limits: &Limits,
+) -> Result<(), AddError> {
+    let users: i64 = sqlx::query_scalar("SELECT count(*) FROM users WHERE realm = ?")
+        .bind(realm.key())
+        .fetch_one(tx)
+        .await
+        .map_err(|error| AddError::Problem(failed(error)))?;
+    if users > i64::from(limits.users_per_visitor) {
         return Err(AddError::Problem(Problem::new(
             &LIMIT_REACHED,
             "Delete an account of this demo before adding more.",

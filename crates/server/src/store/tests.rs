@@ -15,10 +15,12 @@ fn new(id: &[u8], visitor: crate::visitor::Visitor, now: u64) -> NewCeremony<'_>
         id,
         visitor,
         ceremony: Ceremony::Authentication,
-        way: Way::Browser,
         state: "state",
-        request: "{}",
-        options: "{}",
+        line: Some(Line {
+            way: Way::Browser,
+            request: "{}",
+            options: "{}",
+        }),
         now,
     }
 }
@@ -191,6 +193,7 @@ fn credential(id: u8) -> StoredCredential {
     StoredCredential {
         id: vec![id; 16],
         record: "before".to_owned(),
+        label: None,
         created_at: 100,
         last_used_at: None,
     }
