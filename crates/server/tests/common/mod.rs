@@ -3,6 +3,9 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic)] // each test file takes its part; a test stops at its first surprise
 
+pub mod desk;
+pub mod site;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
