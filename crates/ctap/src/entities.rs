@@ -1,5 +1,6 @@
 //! CTAP 2.3 §6.1: the dictionaries of WebAuthn as CTAP carries them.
 
+use minicbor::data::Type;
 use webauthn::cose::{CoseAlgorithm, CoseKey};
 
 use crate::Status;
@@ -103,6 +104,9 @@ impl Item for CoseKey {
     const MEMBERS: &'static [Member] = &[cose_member(1, "kty"), cose_member(3, "alg")];
 
     fn read(d: &mut minicbor::Decoder<'_>) -> Result<Self, Status> {
+        if !matches!(d.datatype(), Ok(Type::Map)) {
+            return Err(Status::CBOR_UNEXPECTED_TYPE);
+        }
         CoseKey::parse(raw(d)?).map_err(|_| Status::INVALID_PARAMETER)
     }
     fn write(&self, e: &mut Writer<'_>) {

@@ -332,7 +332,7 @@ macro_rules! int_map {
         )*}
     ) => {
         crate::item::map! {
-            $(#[$meta])* $name, u8, Int, u8::read, write_int_key;
+            $(#[$meta])* $name, u8, Int, read_int_key, write_int_key;
             $($(#[$doc])* $need, $key, $spec, $field, $ty;)*
         }
     };
@@ -399,12 +399,12 @@ macro_rules! map {
 
             fn read(d: &mut minicbor::Decoder<'_>) -> Result<Self, crate::Status> {
                 #[allow(unused_imports)] // only one of the two kinds of key is used
-                use crate::item::{Item as _, read_text_key};
+                use crate::item::{read_int_key, read_text_key};
                 let count = crate::item::map_length(d)?;
                 $(let mut $field: Option<$ty> = None;)*
                 for _ in 0..count {
                     match $read_key(d)? {
-                        $($key => $field = Some(<$ty as crate::item::Item>::read(d)?),)*
+                        $(Some($key) => $field = Some(<$ty as crate::item::Item>::read(d)?),)*
                         _ => drop(crate::item::raw(d)?),
                     }
                 }
@@ -423,8 +423,23 @@ macro_rules! map {
     };
 }
 
-pub(crate) fn read_text_key<'a>(d: &mut Decoder<'a>) -> Result<&'a str, Status> {
-    d.str().map_err(unexpected)
+/// An integer key, or nothing for a key that no declared member has, whatever its type: CTAP 2.3 §8
+/// wants unknown keys passed over.
+pub(crate) fn read_int_key(d: &mut Decoder<'_>) -> Result<Option<u8>, Status> {
+    if matches!(d.datatype(), Ok(Type::U8)) {
+        d.u8().map(Some).map_err(unexpected)
+    } else {
+        raw(d).map(|_| None)
+    }
+}
+
+/// As [`read_int_key`], for text keys.
+pub(crate) fn read_text_key<'a>(d: &mut Decoder<'a>) -> Result<Option<&'a str>, Status> {
+    if matches!(d.datatype(), Ok(Type::String)) {
+        d.str().map(Some).map_err(unexpected)
+    } else {
+        raw(d).map(|_| None)
+    }
 }
 
 pub(crate) fn write_int_key(key: u8, e: &mut Writer<'_>) {
