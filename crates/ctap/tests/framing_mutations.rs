@@ -4,57 +4,17 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::time::Duration;
 
+use common::random::Random;
 use ctap::hid::{self, Command, Device, Event, Host, HostEvent, Report, Settings};
 use ctap::iso7816::{self, Card, CardSettings, CommandApdu, Exchange, Form, Step};
 use ctap::u2f;
 
 fn iterations() -> u32 {
-    std::env::var("PINWARD_MUTATIONS")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(200_000)
-}
-
-/// SplitMix64: repeatable, and good enough to choose bytes.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % limit as u64).unwrap()
-    }
-
-    fn byte(&mut self) -> u8 {
-        self.next().to_le_bytes()[0]
-    }
-
-    /// Flips, cuts, doubles and overwrites a few bytes.
-    fn mutate(&mut self, bytes: &mut Vec<u8>) {
-        for _ in 0..1 + self.below(4) {
-            if bytes.is_empty() {
-                bytes.push(self.byte());
-                continue;
-            }
-            let at = self.below(bytes.len());
-            match self.below(6) {
-                0 => bytes[at] ^= 1 << self.below(8),
-                1 => bytes[at] = self.byte(),
-                2 => bytes[at] = [0, 1, 0x7F, 0x80, 0xFF][self.below(5)],
-                3 => bytes.truncate(at),
-                4 => bytes.insert(at, self.byte()),
-                _ => bytes.extend_from_within(at..),
-            }
-            bytes.truncate(9000);
-        }
-    }
+    common::random::iterations(200_000)
 }
 
 fn report(channel: u32, kind: u8, rest: &[u8]) -> Report {
