@@ -8,7 +8,8 @@ use serde_json::{Map, Value as Json, json};
 use crate::cbor::{Value, check};
 use crate::item::{Key, Member};
 use crate::{
-    Command, Status, client_pin, config, credential_management, split_request, split_response,
+    Command, Status, bio_enrollment, client_pin, config, credential_management, split_request,
+    split_response,
 };
 
 /// Longest byte string that is shown whole.
@@ -123,6 +124,11 @@ fn name_sub_command(command: Command, members: &mut Json) {
                 .ok()
                 .map(|s| camel(&format!("{s:?}")))
         }
+        Command::BioEnrollment | Command::BioEnrollmentPreview => {
+            bio_enrollment::SubCommand::try_from(code)
+                .ok()
+                .map(|s| camel(&format!("{s:?}")))
+        }
         _ => None,
     };
     if let Some(name) = name {
@@ -146,6 +152,9 @@ fn rename_params(command: Command, members: &mut Map<String, Json>) {
         Command::Config => config::SetMinPinLengthParams::MEMBERS,
         Command::CredentialManagement | Command::CredentialManagementPreview => {
             credential_management::SubCommandParams::MEMBERS
+        }
+        Command::BioEnrollment | Command::BioEnrollmentPreview => {
+            bio_enrollment::SubCommandParams::MEMBERS
         }
         _ => return,
     };
@@ -240,6 +249,28 @@ mod tests {
         assert_eq!(
             shown["parameters"]["subCommandParams"],
             json!({ "newMinPINLength": 6 })
+        );
+    }
+
+    #[test]
+    fn an_enrolment_is_named() {
+        let params = bio_enrollment::SubCommandParams {
+            template_friendly_name: Some("thumb".to_owned()),
+            ..Default::default()
+        };
+        let request_ = bio_enrollment::Request {
+            modality: Some(bio_enrollment::FINGERPRINT),
+            sub_command: Some(bio_enrollment::SubCommand::SetFriendlyName.code()),
+            sub_command_params: crate::Raw::new(params.encode()).ok(),
+            pin_uv_auth_protocol: None,
+            pin_uv_auth_param: None,
+            get_modality: None,
+        };
+        let shown = request(&request_bytes(Command::BioEnrollment, &request_.encode()));
+        assert_eq!(shown["parameters"]["subCommand"], "setFriendlyName (0x05)");
+        assert_eq!(
+            shown["parameters"]["subCommandParams"],
+            json!({ "templateFriendlyName": "thumb" })
         );
     }
 
