@@ -9,6 +9,7 @@ use ctap::pin_protocol::{KeyAgreementKey, PinUvAuthProtocol};
 use ctap::{Command, Status};
 use rand_core::CryptoRng;
 
+use crate::bio_enrollment::{Enrollment, Sample};
 use crate::certificate::{Attester, Subject};
 use crate::client_pin::TokenRequest;
 use crate::credential::CredentialSource;
@@ -65,6 +66,8 @@ pub(crate) enum Pending {
     MakeCredential(Box<make_credential::Prepared>),
     GetAssertion(Box<get_assertion::Prepared>),
     Token(Box<TokenRequest>),
+    /// A sample for an enrolment.
+    Sample(Box<Sample>),
     Reset,
     Selection,
 }
@@ -73,6 +76,7 @@ pub(crate) enum Pending {
 pub(crate) enum Continuation {
     Assertions(Box<get_assertion::Remaining>),
     Management(credential_management::Remaining),
+    Enrollment(Enrollment),
 }
 
 struct Waiting {
@@ -228,9 +232,10 @@ impl Authenticator {
         };
         let step = match (event, waiting.interaction) {
             (UserEvent::Cancel, _) => Err(Status::KEEPALIVE_CANCEL),
-            (UserEvent::Timeout, interaction) => {
-                Err(timeout_status(&waiting.command, &interaction))
-            }
+            (UserEvent::Timeout, interaction) => match waiting.command {
+                Pending::Sample(sample) => self.sampled(*sample, None, channel, env),
+                command => Err(timeout_status(&command, &interaction)),
+            },
             (
                 UserEvent::Finger(finger),
                 Interaction::BuiltInUv {
@@ -305,6 +310,14 @@ impl Authenticator {
             {
                 self.credential_management(parameters, continuation, channel, env)
             }
+            Command::BioEnrollment if self.profile.options.bio_enroll => {
+                self.bio_enrollment(parameters, continuation, channel, env)
+            }
+            Command::BioEnrollmentPreview
+                if self.profile.options.user_verification_mgmt_preview =>
+            {
+                self.bio_enrollment(parameters, continuation, channel, env)
+            }
             _ => Err(Status::INVALID_COMMAND),
         }
     }
@@ -326,8 +339,8 @@ impl Authenticator {
                 self.get_assertion_touched(*prepared, present, channel, env)
             }
             Pending::Reset => self.reset_touched(env),
-            // A token is never given for a touch alone.
-            Pending::Token(_) => Err(Status::OPERATION_DENIED),
+            // A token is never given for a touch alone, and a touch is no sample.
+            Pending::Token(_) | Pending::Sample(_) => Err(Status::OPERATION_DENIED),
             Pending::Selection => Ok(Step::Reply(Vec::new())),
         }
     }
@@ -470,7 +483,7 @@ fn timeout_status(command: &Pending, interaction: &Interaction) -> Status {
         (Pending::MakeCredential(prepared), _) if prepared.is_excluded() => {
             Status::CREDENTIAL_EXCLUDED
         }
-        (Pending::Reset | Pending::Selection | Pending::Token(_), _)
+        (Pending::Reset | Pending::Selection | Pending::Token(_) | Pending::Sample(_), _)
         | (_, Interaction::BuiltInUv { .. }) => Status::USER_ACTION_TIMEOUT,
         (Pending::MakeCredential(_) | Pending::GetAssertion(_) | Pending::Select(_), _) => {
             Status::OPERATION_DENIED

@@ -18,6 +18,9 @@ impl Authenticator {
         channel: Channel,
         env: &mut Env<'_>,
     ) -> Handled {
+        if let Pending::Sample(sample) = command {
+            return self.sampled(*sample, Some(finger), channel, env);
+        }
         if finger == FingerMatch::Poor {
             return Ok(Step::Wait(
                 command,
@@ -64,7 +67,9 @@ impl Authenticator {
                 self.get_assertion_verified(*prepared, evidence, channel, env)
             }
             Pending::Token(request) => self.token_verified(&request, evidence, env),
-            Pending::Select(_) | Pending::Reset | Pending::Selection => Err(Status::OTHER),
+            Pending::Select(_) | Pending::Sample(_) | Pending::Reset | Pending::Selection => {
+                Err(Status::OTHER)
+            }
         }
     }
 

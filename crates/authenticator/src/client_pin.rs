@@ -311,13 +311,18 @@ impl Authenticator {
         } else {
             has.authnr_cfg
         };
+        let enrolment = if by == By::Uv {
+            has.uv_bio_enroll
+        } else {
+            has.bio_enroll
+        };
         [
             (Permissions::MAKE_CREDENTIAL, mc_ga),
             (Permissions::GET_ASSERTION, mc_ga),
             (Permissions::CREDENTIAL_MANAGEMENT, has.cred_mgmt),
             (Permissions::AUTHENTICATOR_CONFIG, config),
+            (Permissions::BIO_ENROLLMENT, enrolment),
             // No profile has these yet.
-            (Permissions::BIO_ENROLLMENT, false),
             (Permissions::LARGE_BLOB_WRITE, false),
             (
                 Permissions::PERSISTENT_CREDENTIAL_MANAGEMENT_READ_ONLY,

@@ -65,6 +65,10 @@ pub struct CredentialSource {
     pub cred_protect: CredProtect,
     /// Whether hmac-secret was asked for when it was made.
     pub hmac_secret: bool,
+    /// Whether it has a key for a large blob (§12.3).
+    pub large_blob_key: bool,
+    /// Whether third parties may use it in payments (§12.9).
+    pub third_party_payment: bool,
     /// The blob of the credBlob extension.
     pub cred_blob: Option<SecretBytes>,
     /// Order of creation on this key; later is higher.
@@ -78,7 +82,38 @@ pub(crate) const STORED_ID_LENGTH: usize = 32;
 const SEALED_FORMAT: u8 = 1;
 /// Algorithm (two bytes) and flags in front of the private key.
 const SEALED_HEADER: usize = 3;
+const CRED_PROTECT_BITS: u8 = 0x03;
 const HMAC_SECRET_FLAG: u8 = 0x04;
+const LARGE_BLOB_KEY_FLAG: u8 = 0x08;
+const THIRD_PARTY_PAYMENT_FLAG: u8 = 0x10;
+
+/// What extensions made of a credential, as it is stored and sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Traits {
+    pub(crate) cred_protect: CredProtect,
+    pub(crate) hmac_secret: bool,
+    pub(crate) large_blob_key: bool,
+    pub(crate) third_party_payment: bool,
+}
+
+impl Traits {
+    fn to_byte(self) -> u8 {
+        let flag = |is: bool, flag: u8| if is { flag } else { 0 };
+        self.cred_protect as u8
+            | flag(self.hmac_secret, HMAC_SECRET_FLAG)
+            | flag(self.large_blob_key, LARGE_BLOB_KEY_FLAG)
+            | flag(self.third_party_payment, THIRD_PARTY_PAYMENT_FLAG)
+    }
+
+    fn from_byte(byte: u8) -> Option<Self> {
+        Some(Self {
+            cred_protect: CredProtect::from_number((byte & CRED_PROTECT_BITS).into())?,
+            hmac_secret: byte & HMAC_SECRET_FLAG != 0,
+            large_blob_key: byte & LARGE_BLOB_KEY_FLAG != 0,
+            third_party_payment: byte & THIRD_PARTY_PAYMENT_FLAG != 0,
+        })
+    }
+}
 
 /// Length of the longest ID that [`seal`] makes (ES384).
 pub(crate) const MAX_ID_LENGTH: usize = 1 + SEALED_HEADER + 48 + crypto::SEAL_OVERHEAD;
@@ -93,14 +128,13 @@ pub(crate) fn seal(
     secrets: &Secrets,
     rp_id_hash: &[u8; 32],
     key: &KeyMaterial,
-    cred_protect: CredProtect,
-    hmac_secret: bool,
+    traits: Traits,
     rng: &mut dyn CryptoRng,
 ) -> Result<Vec<u8>, CryptoError> {
     let algorithm = i16::try_from(key.algorithm.0).map_err(|_| CryptoError)?;
     let mut plain = Zeroizing::new(Vec::with_capacity(SEALED_HEADER + key.bytes.len()));
     plain.extend_from_slice(&algorithm.to_be_bytes());
-    plain.push(cred_protect as u8 | if hmac_secret { HMAC_SECRET_FLAG } else { 0 });
+    plain.push(traits.to_byte());
     plain.extend_from_slice(&key.bytes);
     let mut id = vec![SEALED_FORMAT];
     id.extend_from_slice(&crypto::seal(&secrets.seal_key, rp_id_hash, &plain, rng)?);
@@ -119,6 +153,7 @@ pub(crate) fn unseal(
     let plain = crypto::open(&secrets.seal_key, rp_id_hash, sealed)?;
     let (&[high, low, flags], key) = plain.split_first_chunk::<SEALED_HEADER>()?;
     let algorithm = CoseAlgorithm(i16::from_be_bytes([high, low]).into());
+    let traits = Traits::from_byte(flags)?;
     Some(CredentialSource {
         id: id.to_vec(),
         rp_id_hash: *rp_id_hash,
@@ -129,14 +164,25 @@ pub(crate) fn unseal(
             bytes: Zeroizing::new(key.to_vec()),
         },
         discoverable: false,
-        cred_protect: CredProtect::from_number((flags & 0x03).into())?,
-        hmac_secret: flags & HMAC_SECRET_FLAG != 0,
+        cred_protect: traits.cred_protect,
+        hmac_secret: traits.hmac_secret,
+        large_blob_key: traits.large_blob_key,
+        third_party_payment: traits.third_party_payment,
         cred_blob: None,
         created: 0,
     })
 }
 
 impl CredentialSource {
+    fn traits(&self) -> Traits {
+        Traits {
+            cred_protect: self.cred_protect,
+            hmac_secret: self.hmac_secret,
+            large_blob_key: self.large_blob_key,
+            third_party_payment: self.third_party_payment,
+        }
+    }
+
     /// The record for a store.
     pub(crate) fn encode(&self) -> Zeroizing<Vec<u8>> {
         let mut out = Zeroizing::new(Vec::with_capacity(256));
@@ -159,12 +205,7 @@ impl CredentialSource {
         e.i32(self.key.algorithm.0)?
             .bytes(&self.key.bytes)?
             .bool(self.discoverable)?;
-        e.u8(self.cred_protect as u8
-            | if self.hmac_secret {
-                HMAC_SECRET_FLAG
-            } else {
-                0
-            })?;
+        e.u8(self.traits().to_byte())?;
         optional(e, self.cred_blob.as_deref())?;
         e.u64(self.created)?;
         Ok(())
@@ -187,7 +228,7 @@ impl CredentialSource {
             bytes: Zeroizing::new(d.bytes()?.to_vec()),
         };
         let discoverable = d.bool()?;
-        let flags = d.u8()?;
+        let traits = Traits::from_byte(d.u8()?).ok_or(RecordError::Malformed)?;
         let cred_blob = optional_bytes(&mut d)?.map(|blob| SecretBytes::from(blob.to_vec()));
         Ok(Self {
             id,
@@ -196,9 +237,10 @@ impl CredentialSource {
             user,
             key,
             discoverable,
-            cred_protect: CredProtect::from_number((flags & 0x03).into())
-                .ok_or(RecordError::Malformed)?,
-            hmac_secret: flags & HMAC_SECRET_FLAG != 0,
+            cred_protect: traits.cred_protect,
+            hmac_secret: traits.hmac_secret,
+            large_blob_key: traits.large_blob_key,
+            third_party_payment: traits.third_party_payment,
             cred_blob,
             created: d.u64()?,
         })
@@ -243,6 +285,8 @@ mod tests {
             discoverable: true,
             cred_protect: CredProtect::UserVerificationRequired,
             hmac_secret: true,
+            large_blob_key: true,
+            third_party_payment: true,
             cred_blob: Some(vec![4; 32].into()),
             created: 7,
         }
@@ -258,6 +302,8 @@ mod tests {
                 user: None,
                 cred_blob: None,
                 hmac_secret: false,
+                large_blob_key: false,
+                third_party_payment: false,
                 ..full
             };
             assert_eq!(CredentialSource::decode(&bare.encode()).unwrap(), bare);
@@ -286,13 +332,16 @@ mod tests {
             let key = SigningKey::generate(algorithm, &mut rng()).unwrap().0;
             for level in 1..=3 {
                 let level = CredProtect::from_number(level).unwrap();
-                let id = seal(&secrets, &[2; 32], &key, level, true, &mut rng()).unwrap();
+                let traits = Traits {
+                    cred_protect: level,
+                    hmac_secret: true,
+                    large_blob_key: false,
+                    third_party_payment: true,
+                };
+                let id = seal(&secrets, &[2; 32], &key, traits, &mut rng()).unwrap();
                 assert!(id.len() <= MAX_ID_LENGTH);
                 let opened = unseal(&secrets, &[2; 32], &id).unwrap();
-                assert_eq!(
-                    (&opened.key, opened.cred_protect, opened.hmac_secret),
-                    (&key, level, true)
-                );
+                assert_eq!((&opened.key, opened.traits()), (&key, traits));
                 assert_eq!(opened.id, id);
                 assert!(unseal(&secrets, &[3; 32], &id).is_none());
                 let other = Secrets::generate(&mut ChaCha20Rng::seed_from_u64(6));

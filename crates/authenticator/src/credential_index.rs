@@ -180,6 +180,8 @@ mod tests {
             discoverable,
             cred_protect: CredProtect::from_number(protect).unwrap(),
             hmac_secret: false,
+            large_blob_key: false,
+            third_party_payment: false,
             cred_blob: None,
             created: created.into(),
         })

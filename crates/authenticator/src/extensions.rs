@@ -6,7 +6,7 @@ use ctap::make_credential::{ExtensionsInput, ExtensionsOutput};
 use ctap::{SecretBytes, Status};
 
 use crate::authenticator::Authenticator;
-use crate::credential::CredProtect;
+use crate::credential::{CredProtect, Traits};
 use crate::profile::Extension;
 
 /// What the extensions of a makeCredential request ask for, checked.
@@ -20,6 +20,17 @@ pub(crate) struct Wanted {
     pub(crate) cred_blob: Option<SecretBytes>,
     /// §12.5.
     pub(crate) min_pin_length: bool,
+}
+
+impl Wanted {
+    /// What the credential will be.
+    pub(crate) fn traits(&self) -> Traits {
+        Traits {
+            cred_protect: self.cred_protect.unwrap_or_default(),
+            hmac_secret: self.hmac_secret == Some(true),
+            ..Traits::default()
+        }
+    }
 }
 
 impl Authenticator {

@@ -175,6 +175,11 @@ impl Authenticator {
             client_pin: self.client_pin_option(),
             credential_mgmt_preview: has.credential_mgmt_preview.then_some(true),
             ep: has.ep.then_some(self.state.config().enterprise_attestation),
+            bio_enroll: self.uv_option().filter(|_| has.bio_enroll),
+            uv_bio_enroll: has.uv_bio_enroll.then_some(true),
+            user_verification_mgmt_preview: self
+                .uv_option()
+                .filter(|_| has.user_verification_mgmt_preview),
             uv_acfg: has.uv_acfg.then_some(true),
             always_uv,
             cred_mgmt: has.cred_mgmt.then_some(true),

@@ -10,6 +10,7 @@
 
 mod attestation;
 mod authenticator;
+mod bio_enrollment;
 mod built_in_uv;
 mod certificate;
 mod client_pin;
@@ -41,5 +42,8 @@ pub use crypto::KeyMaterial;
 pub use presence::{FingerMatch, Interaction, Purpose, UserEvent, UserPresent, UserVerified};
 pub use profile::{Profile, ProfileError};
 pub use records::{RecordError, Write};
-pub use state::{Change, Config, MAX_PIN_RETRIES, MAX_UV_RETRIES, Secrets, State, StoredPin};
+pub use state::{
+    Change, Config, MAX_PIN_RETRIES, MAX_UV_RETRIES, PersistentToken, Secrets, State, StoredPin,
+    Template,
+};
 pub use store::{Fault, MemoryStore, Store, StoreError};

@@ -222,19 +222,11 @@ impl Authenticator {
         key: KeyMaterial,
         env: &mut Env<'_>,
     ) -> Result<Vec<u8>, Status> {
-        let cred_protect = prepared.extensions.cred_protect.unwrap_or_default();
-        let hmac_secret = prepared.extensions.hmac_secret == Some(true);
+        let traits = prepared.extensions.traits();
         if !prepared.rk && credential::fits_into_id(prepared.algorithm) {
             let secrets = self.state.secrets();
-            return credential::seal(
-                secrets,
-                &prepared.rp_id_hash,
-                &key,
-                cred_protect,
-                hmac_secret,
-                env.rng,
-            )
-            .map_err(|CryptoError| Status::OTHER);
+            return credential::seal(secrets, &prepared.rp_id_hash, &key, traits, env.rng)
+                .map_err(|CryptoError| Status::OTHER);
         }
         // Step 17.2: one discoverable credential per account and relying party.
         let of_user = self
@@ -254,8 +246,10 @@ impl Authenticator {
             user: Some(prepared.request.user.clone()),
             key,
             discoverable: prepared.rk,
-            cred_protect,
-            hmac_secret,
+            cred_protect: traits.cred_protect,
+            hmac_secret: traits.hmac_secret,
+            large_blob_key: traits.large_blob_key,
+            third_party_payment: traits.third_party_payment,
             cred_blob: self
                 .accepted_blob(&prepared.extensions, prepared.rk)
                 .cloned(),

@@ -41,9 +41,9 @@ pub enum UserEvent {
 /// What the sensor makes of a finger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FingerMatch {
-    /// An enrolled finger.
+    /// An enrolled finger; while one is enrolled, that one.
     Match,
-    /// A finger, but not an enrolled one.
+    /// A finger, but another one.
     NoMatch,
     /// Too poor an image to compare; costs no try.
     Poor,
@@ -61,9 +61,10 @@ pub enum Interaction {
     },
     /// A finger on the key's own sensor.
     BuiltInUv {
-        /// What the verification is for.
+        /// What the finger is for.
         purpose: Purpose,
-        /// How many fingers are looked at before the command fails.
+        /// How many fingers are looked at before the command fails; of an enrolment, how many good
+        /// samples are wanted.
         attempts_left: u8,
         /// When the wait ends.
         deadline: Duration,
@@ -106,6 +107,8 @@ pub enum Purpose {
         /// Bound to this relying party, if to any.
         rp_id: Option<String>,
     },
+    /// The finger is enrolled: this is a sample of it (§6.7.4).
+    EnrollFinger,
     /// All credentials and settings are erased.
     Reset,
     /// The platform asks which of several keys is meant.

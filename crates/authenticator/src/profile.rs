@@ -163,6 +163,15 @@ pub struct Options {
     /// A PIN gives no token for makeCredential and getAssertion.
     #[serde(default)]
     pub no_mc_ga_permissions_with_client_pin: bool,
+    /// bioEnrollment.
+    #[serde(default)]
+    pub bio_enroll: bool,
+    /// bioEnrollment with a token of built-in user verification.
+    #[serde(default)]
+    pub uv_bio_enroll: bool,
+    /// The prototype of bioEnrollment (0x40).
+    #[serde(default)]
+    pub user_verification_mgmt_preview: bool,
     /// credentialManagement.
     #[serde(default)]
     pub cred_mgmt: bool,
@@ -260,8 +269,14 @@ pub struct BuiltInUv {
     pub preferred_platform_uv_attempts: u8,
     /// FIDO Registry bits of the modality; 2 is a fingerprint.
     pub uv_modality: u32,
-    /// Whether the key is delivered with a finger enrolled (test keys, until one can be enrolled).
+    /// Whether the key is delivered with a finger enrolled, so that it can be tried at once.
     pub enrolled: bool,
+    /// How many fingers can be enrolled.
+    pub max_templates: u8,
+    /// Good samples that an enrolment takes.
+    pub samples: u8,
+    /// Longest name of an enrolment in bytes.
+    pub max_friendly_name: u8,
 }
 
 impl Default for BuiltInUv {
@@ -271,6 +286,9 @@ impl Default for BuiltInUv {
             preferred_platform_uv_attempts: 3,
             uv_modality: 2,
             enrolled: false,
+            max_templates: 5,
+            samples: 4,
+            max_friendly_name: 32,
         }
     }
 }

@@ -9,6 +9,11 @@
 //! | `n` | signature counter |
 //! | `i` | serial number; the one thing that a reset leaves |
 //! | `c` + credential ID | [`CredentialSource`] |
+//! | `t` + template ID | name of a [`Template`] |
+//! | `b` | serialized large-blob array |
+//! | `k` | [`PersistentToken`] |
+//! | `v` | state of the credential store |
+//! | `w` | built-in UVs since the PIN was last entered |
 //!
 //! A value is one byte of format, then CBOR.
 
@@ -18,7 +23,10 @@ use minicbor::{Decoder, Encoder};
 use zeroize::Zeroizing;
 
 use crate::credential::CredentialSource;
-use crate::state::{Change, Config, MAX_PIN_RETRIES, MAX_UV_RETRIES, Secrets, State, StoredPin};
+use crate::state::{
+    Change, Config, MAX_PIN_RETRIES, MAX_UV_RETRIES, PersistentToken, Secrets, State, StoredPin,
+    Template,
+};
 
 /// Version of the record formats.
 const FORMAT: u8 = 1;
@@ -92,9 +100,14 @@ const CONFIG: u8 = b'g';
 const COUNTER: u8 = b'n';
 const SERIAL: u8 = b'i';
 const CREDENTIAL: u8 = b'c';
+const TEMPLATE: u8 = b't';
+const LARGE_BLOB_ARRAY: u8 = b'b';
+const PERSISTENT_TOKEN: u8 = b'k';
+const CRED_STORE_STATE: u8 = b'v';
+const UV_COUNT: u8 = b'w';
 
-fn credential_key(id: &[u8]) -> Vec<u8> {
-    [&[CREDENTIAL], id].concat()
+fn key_of(kind: u8, id: &[u8]) -> Vec<u8> {
+    [&[kind], id].concat()
 }
 
 /// A record: format byte, then CBOR.
@@ -107,6 +120,10 @@ fn record(
     // Writing to a Vec cannot fail: the result says nothing.
     let _ = write(&mut Encoder::new(&mut *value));
     value
+}
+
+fn delete(kind: u8) -> Write {
+    Write::Delete { key: vec![kind] }
 }
 
 impl Change {
@@ -123,12 +140,12 @@ impl Change {
                 let mut value = Zeroizing::new(vec![FORMAT]);
                 value.extend_from_slice(&source.encode());
                 vec![Write::Put {
-                    key: credential_key(&source.id),
+                    key: key_of(CREDENTIAL, &source.id),
                     value,
                 }]
             }
             Self::DeleteCredential(id) => vec![Write::Delete {
-                key: credential_key(id),
+                key: key_of(CREDENTIAL, id),
             }],
             Self::SetPin(pin) => put(
                 PIN,
@@ -144,6 +161,28 @@ impl Change {
             Self::SetConfig(config) => put(CONFIG, config.record()),
             Self::SetCounter(counter) => put(COUNTER, record(|e| e.u32(*counter).map(drop))),
             Self::SetSerial(serial) => put(SERIAL, record(|e| e.bytes(serial).map(drop))),
+            Self::PutTemplate(template) => vec![Write::Put {
+                key: key_of(TEMPLATE, &template.id),
+                value: record(|e| match &template.friendly_name {
+                    Some(name) => e.str(name).map(drop),
+                    None => e.null().map(drop),
+                }),
+            }],
+            Self::DeleteTemplate(id) => vec![Write::Delete {
+                key: key_of(TEMPLATE, id),
+            }],
+            Self::SetLargeBlobArray(array) => {
+                put(LARGE_BLOB_ARRAY, record(|e| e.bytes(array).map(drop)))
+            }
+            Self::SetPersistentToken(Some(token)) => put(
+                PERSISTENT_TOKEN,
+                record(|e| e.bytes(&token.0[..]).map(drop)),
+            ),
+            Self::SetPersistentToken(None) => vec![delete(PERSISTENT_TOKEN)],
+            Self::SetCredStoreState(state) => {
+                put(CRED_STORE_STATE, record(|e| e.bytes(state).map(drop)))
+            }
+            Self::SetUvCount(count) => put(UV_COUNT, record(|e| e.u32(*count).map(drop))),
             Self::ReplaceSecrets(secrets) => {
                 let value = record(|e| {
                     e.array(2)?
@@ -157,11 +196,17 @@ impl Change {
                         key: vec![SECRETS],
                         value,
                     },
+                    delete(LARGE_BLOB_ARRAY),
+                    delete(PERSISTENT_TOKEN),
+                    delete(CRED_STORE_STATE),
                 ]
             }
-            Self::Reset => [PIN, PIN_RETRIES, UV_RETRIES, CONFIG, COUNTER]
-                .map(|kind| Write::Delete { key: vec![kind] })
-                .into(),
+            Self::Reset => {
+                let kinds = [PIN, PIN_RETRIES, UV_RETRIES, CONFIG, COUNTER, UV_COUNT];
+                let mut writes: Vec<_> = kinds.map(delete).into();
+                writes.push(Write::DeleteAll { prefix: TEMPLATE });
+                writes
+            }
         }
     }
 }
@@ -173,7 +218,7 @@ impl Config {
                 Some(value) => e.bool(value).map(drop),
                 None => e.null().map(drop),
             };
-            e.array(6)?;
+            e.array(8)?;
             optional(e, self.always_uv)?;
             e.bool(self.enterprise_attestation)?;
             match self.min_pin_length {
@@ -185,7 +230,10 @@ impl Config {
                 e.str(rp_id)?;
             }
             e.bool(self.force_pin_change)?;
-            optional(e, self.finger_enrolled)
+            optional(e, self.finger_enrolled)?;
+            e.bool(self.long_touch_for_reset)?
+                .bool(self.pin_complexity_policy)
+                .map(drop)
         })
     }
 
@@ -200,7 +248,9 @@ impl Config {
             }
             Ok(Some(read(d)?))
         }
-        if d.array()? != Some(6) {
+        // Six members before CTAP 2.3 came to have two more.
+        let members = d.array()?;
+        if !matches!(members, Some(6 | 8)) {
             return Err(RecordError::Malformed);
         }
         let always_uv = optional(d, Decoder::bool)?;
@@ -212,6 +262,9 @@ impl Config {
             .collect::<Result<_, RecordError>>()?;
         let force_pin_change = d.bool()?;
         let finger_enrolled = optional(d, Decoder::bool)?;
+        let later = members == Some(8);
+        let long_touch_for_reset = later && d.bool()?;
+        let pin_complexity_policy = later && d.bool()?;
         Ok(Self {
             always_uv,
             enterprise_attestation,
@@ -219,6 +272,8 @@ impl Config {
             min_pin_length_rp_ids,
             force_pin_change,
             finger_enrolled,
+            long_touch_for_reset,
+            pin_complexity_policy,
         })
     }
 }
@@ -234,10 +289,10 @@ impl State {
         let mut secrets = None;
         let mut changes = Vec::new();
         for (key, value) in records {
-            let (&kind, _) = key.split_first().ok_or(RecordError::Malformed)?;
+            let (&kind, id) = key.split_first().ok_or(RecordError::Malformed)?;
             match value.split_first().ok_or(RecordError::Malformed)? {
                 (&FORMAT, value) if kind == SECRETS => secrets = Some(read_secrets(value)?),
-                (&FORMAT, value) => changes.push(read_change(kind, value)?),
+                (&FORMAT, value) => changes.push(read_change(kind, id, value)?),
                 (&other, _) => return Err(RecordError::Format(other)),
             }
         }
@@ -262,7 +317,7 @@ fn read_secrets(value: &[u8]) -> Result<Secrets, RecordError> {
     })
 }
 
-fn read_change(kind: u8, value: &[u8]) -> Result<Change, RecordError> {
+fn read_change(kind: u8, id: &[u8], value: &[u8]) -> Result<Change, RecordError> {
     let mut d = Decoder::new(value);
     Ok(match kind {
         PIN => {
@@ -280,6 +335,23 @@ fn read_change(kind: u8, value: &[u8]) -> Result<Change, RecordError> {
         CONFIG => Change::SetConfig(Config::read(&mut d)?),
         COUNTER => Change::SetCounter(d.u32()?),
         SERIAL => Change::SetSerial(d.bytes()?.try_into().map_err(|_| RecordError::Malformed)?),
+        TEMPLATE => {
+            let friendly_name = match d.datatype()? {
+                minicbor::data::Type::Null => None,
+                _ => Some(d.str()?.to_owned()),
+            };
+            let id = id.to_vec();
+            Change::PutTemplate(Template { id, friendly_name })
+        }
+        LARGE_BLOB_ARRAY => Change::SetLargeBlobArray(d.bytes()?.to_vec()),
+        PERSISTENT_TOKEN => {
+            let value = d.bytes()?.try_into().map_err(|_| RecordError::Malformed)?;
+            Change::SetPersistentToken(Some(PersistentToken(Zeroizing::new(value))))
+        }
+        CRED_STORE_STATE => {
+            Change::SetCredStoreState(d.bytes()?.try_into().map_err(|_| RecordError::Malformed)?)
+        }
+        UV_COUNT => Change::SetUvCount(d.u32()?),
         CREDENTIAL => Change::PutCredential(Arc::new(CredentialSource::decode(value)?)),
         other => return Err(RecordError::UnknownKind(other)),
     })

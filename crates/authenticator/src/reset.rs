@@ -6,7 +6,7 @@ use ctap::Status;
 
 use crate::authenticator::{Authenticator, Env, Handled, Pending, Step};
 use crate::presence::Purpose;
-use crate::state::{Change, Secrets};
+use crate::state::{Change, Config, Secrets};
 
 /// After power-up, for keys without a display.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -26,7 +26,16 @@ impl Authenticator {
         let secrets = Secrets::generate(env.rng);
         self.forget_volatile();
         self.commit(env, &[Change::ReplaceSecrets(secrets)])?;
-        self.commit(env, &[Change::Reset])?;
+        let mut rest = vec![Change::Reset];
+        let has = &self.profile.options;
+        if has.bio_enroll || has.user_verification_mgmt_preview {
+            // The finger that a key was delivered with is erased like any other.
+            rest.push(Change::SetConfig(Config {
+                finger_enrolled: Some(false),
+                ..Config::default()
+            }));
+        }
+        self.commit(env, &rest)?;
         Ok(Step::Reply(Vec::new()))
     }
 }

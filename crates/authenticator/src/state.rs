@@ -4,6 +4,7 @@
 //! records it writes ([`Change::writes`]), [`State::load`] rebuilds the state from the records of a
 //! store, and [`State::apply`] makes the same change in memory.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rand_core::CryptoRng;
@@ -76,6 +77,38 @@ pub struct Config {
     pub force_pin_change: bool,
     /// Whether a finger is enrolled.
     pub finger_enrolled: Option<bool>,
+    /// Whether a reset wants a long touch, once that was enabled.
+    pub long_touch_for_reset: bool,
+    /// Whether the PIN complexity policy is enforced, once that was switched on.
+    pub pin_complexity_policy: bool,
+}
+
+/// A fingerprint enrolment (§6.7). The fingerprint itself is the sensor's business, not the key's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    /// Its identifier.
+    pub id: Vec<u8>,
+    /// Its name for people.
+    pub friendly_name: Option<String>,
+}
+
+/// The persistentPinUvAuthToken (§6.5.2, CTAP 2.2): it outlives power cycles until the PIN changes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PersistentToken(pub Zeroizing<[u8; 32]>);
+
+impl PersistentToken {
+    /// Draws a new one.
+    pub fn generate(rng: &mut dyn CryptoRng) -> Self {
+        let mut value = Zeroizing::new([0; 32]);
+        rng.fill_bytes(&mut value[..]);
+        Self(value)
+    }
+}
+
+impl core::fmt::Debug for PersistentToken {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("PersistentToken(..)")
+    }
 }
 
 /// One change of the state. A set of them is committed at once or not at all.
@@ -97,9 +130,22 @@ pub enum Change {
     SetCounter(u32),
     /// The serial number, once, when the key is made.
     SetSerial([u8; 16]),
-    /// First half of a reset: new secrets, no credentials. Nothing that was made before opens again.
+    /// A finger is enrolled, or its enrolment renamed.
+    PutTemplate(Template),
+    /// An enrolment is removed.
+    DeleteTemplate(Vec<u8>),
+    /// The serialized large-blob array.
+    SetLargeBlobArray(Vec<u8>),
+    /// The persistent token is handed out for the first time, or (`None`) revoked.
+    SetPersistentToken(Option<PersistentToken>),
+    /// The state of the credential store, another one after each change of it.
+    SetCredStoreState([u8; 16]),
+    /// Built-in user verifications since the PIN was last entered.
+    SetUvCount(u32),
+    /// First half of a reset: new secrets, no credentials, large blobs or persistent token. Nothing
+    /// that was made before opens again.
     ReplaceSecrets(Secrets),
-    /// Second half of a reset: no PIN, full retries, settings as delivered.
+    /// Second half of a reset: no PIN or enrolled finger, full retries, settings as delivered.
     Reset,
 }
 
@@ -115,6 +161,11 @@ pub struct State {
     serial: [u8; 16],
     credentials: CredentialIndex,
     next_created: u64,
+    templates: BTreeMap<Vec<u8>, Template>,
+    large_blob_array: Option<Vec<u8>>,
+    persistent_token: Option<PersistentToken>,
+    cred_store_state: Option<[u8; 16]>,
+    uv_count: u32,
 }
 
 impl State {
@@ -136,6 +187,11 @@ impl State {
             serial: [0; 16],
             credentials: CredentialIndex::default(),
             next_created: 0,
+            templates: BTreeMap::new(),
+            large_blob_array: None,
+            persistent_token: None,
+            cred_store_state: None,
+            uv_count: 0,
         }
     }
 
@@ -152,6 +208,17 @@ impl State {
         ];
         changes.extend(self.pin.clone().map(Change::SetPin));
         changes.extend(self.credentials.iter().cloned().map(Change::PutCredential));
+        changes.extend(self.templates.values().cloned().map(Change::PutTemplate));
+        changes.extend(self.large_blob_array.clone().map(Change::SetLargeBlobArray));
+        changes.extend(
+            self.persistent_token
+                .clone()
+                .map(|token| Change::SetPersistentToken(Some(token))),
+        );
+        changes.extend(self.cred_store_state.map(Change::SetCredStoreState));
+        if self.uv_count > 0 {
+            changes.push(Change::SetUvCount(self.uv_count));
+        }
         changes
     }
 
@@ -169,9 +236,20 @@ impl State {
             Change::SetConfig(config) => self.config = config.clone(),
             Change::SetCounter(counter) => self.counter = *counter,
             Change::SetSerial(serial) => self.serial = *serial,
+            Change::PutTemplate(template) => {
+                self.templates.insert(template.id.clone(), template.clone());
+            }
+            Change::DeleteTemplate(id) => drop(self.templates.remove(id)),
+            Change::SetLargeBlobArray(array) => self.large_blob_array = Some(array.clone()),
+            Change::SetPersistentToken(token) => self.persistent_token.clone_from(token),
+            Change::SetCredStoreState(state) => self.cred_store_state = Some(*state),
+            Change::SetUvCount(count) => self.uv_count = *count,
             Change::ReplaceSecrets(secrets) => {
                 self.secrets = secrets.clone();
                 self.credentials = CredentialIndex::default();
+                self.large_blob_array = None;
+                self.persistent_token = None;
+                self.cred_store_state = None;
             }
             Change::Reset => {
                 self.pin = None;
@@ -179,6 +257,8 @@ impl State {
                 self.uv_retries = MAX_UV_RETRIES;
                 self.config = Config::default();
                 self.counter = 0;
+                self.templates.clear();
+                self.uv_count = 0;
             }
         }
     }
@@ -211,6 +291,31 @@ impl State {
     /// The signature counter.
     pub fn counter(&self) -> u32 {
         self.counter
+    }
+
+    /// The enrolled fingers.
+    pub fn templates(&self) -> impl Iterator<Item = &Template> {
+        self.templates.values()
+    }
+
+    /// The serialized large-blob array, if one was written.
+    pub fn large_blob_array(&self) -> Option<&[u8]> {
+        self.large_blob_array.as_deref()
+    }
+
+    /// The persistent token, while one is handed out.
+    pub fn persistent_token(&self) -> Option<&PersistentToken> {
+        self.persistent_token.as_ref()
+    }
+
+    /// The state of the credential store, once it changed.
+    pub fn cred_store_state(&self) -> Option<[u8; 16]> {
+        self.cred_store_state
+    }
+
+    /// Built-in user verifications since the PIN was last entered, failed ones included.
+    pub fn uv_count(&self) -> u32 {
+        self.uv_count
     }
 
     /// The serial number, told only in enterprise attestation.

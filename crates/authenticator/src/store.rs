@@ -121,7 +121,7 @@ mod tests {
     use super::*;
     use crate::credential::{CredProtect, CredentialSource};
     use crate::crypto::{KeyMaterial, SigningKey};
-    use crate::state::{Config, MAX_PIN_RETRIES, Secrets, StoredPin};
+    use crate::state::{Config, MAX_PIN_RETRIES, PersistentToken, Secrets, StoredPin, Template};
 
     fn rng() -> ChaCha20Rng {
         ChaCha20Rng::seed_from_u64(3)
@@ -143,6 +143,8 @@ mod tests {
             discoverable: true,
             cred_protect: CredProtect::default(),
             hmac_secret: false,
+            large_blob_key: false,
+            third_party_payment: false,
             cred_blob: None,
             created,
         }))
@@ -163,7 +165,20 @@ mod tests {
             min_pin_length_rp_ids: vec!["example.com".into(), "exämple.org".into()],
             force_pin_change: true,
             finger_enrolled: Some(false),
+            long_touch_for_reset: true,
+            pin_complexity_policy: true,
         }
+    }
+
+    fn template(id: u8, name: Option<&str>) -> Change {
+        Change::PutTemplate(Template {
+            id: vec![id],
+            friendly_name: name.map(str::to_owned),
+        })
+    }
+
+    fn persistent_token(byte: u8) -> Change {
+        Change::SetPersistentToken(Some(PersistentToken(Zeroizing::new([byte; 32]))))
     }
 
     fn same(a: &State, b: &State) {
@@ -191,6 +206,16 @@ mod tests {
             Change::SetConfig(Config::default()),
             Change::SetConfig(config()),
             Change::SetCounter(77),
+            template(1, None),
+            template(2, Some("thumb")),
+            template(1, Some("index")),
+            Change::DeleteTemplate(vec![2]),
+            Change::SetLargeBlobArray(vec![5; 1024]),
+            persistent_token(1),
+            Change::SetPersistentToken(None),
+            persistent_token(2),
+            Change::SetCredStoreState([6; 16]),
+            Change::SetUvCount(3),
             credential(1, 1, 0),
             credential(2, 1, 1),
             credential(3, 2, 2),
@@ -199,6 +224,7 @@ mod tests {
             Change::DeleteCredential(vec![8; 32]),
             Change::ReplaceSecrets(Secrets::generate(&mut ChaCha20Rng::seed_from_u64(4))),
             credential(4, 1, 3),
+            template(3, None),
             Change::Reset,
         ] {
             store.commit(std::slice::from_ref(&change)).unwrap();
@@ -240,6 +266,46 @@ mod tests {
             state.pin().is_some(),
             "the gate stands until the secrets are gone"
         );
+    }
+
+    #[test]
+    fn the_settings_of_before_ctap_2_3_still_read() {
+        let before = Config {
+            long_touch_for_reset: false,
+            pin_complexity_policy: false,
+            ..config()
+        };
+        let Write::Put { key, value } = Change::SetConfig(before.clone()).writes().remove(0) else {
+            panic!("settings are written by a put");
+        };
+        // Then they were an array of six.
+        let mut old = value[..value.len() - 2].to_vec();
+        assert_eq!(old[1], 0x88);
+        old[1] = 0x86;
+        let state = State::fresh(&mut rng());
+        let mut store = MemoryStore::new(&state);
+        store.records.insert(key, Zeroizing::new(old));
+        assert_eq!(store.state().unwrap().config(), &before);
+    }
+
+    #[test]
+    fn a_reset_takes_what_opens_before_what_guards() {
+        let mut state = State::fresh(&mut rng());
+        for change in [
+            template(1, None),
+            persistent_token(1),
+            Change::SetLargeBlobArray(vec![5; 20]),
+            Change::SetCredStoreState([6; 16]),
+        ] {
+            state.apply(&change);
+        }
+        let secrets = Secrets::generate(&mut ChaCha20Rng::seed_from_u64(4));
+        state.apply(&Change::ReplaceSecrets(secrets));
+        assert!(state.persistent_token().is_none() && state.large_blob_array().is_none());
+        assert_eq!(state.cred_store_state(), None);
+        assert_eq!(state.templates().count(), 1, "the gate stands");
+        state.apply(&Change::Reset);
+        assert_eq!(state.templates().count(), 0);
     }
 
     #[test]

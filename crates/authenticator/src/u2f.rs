@@ -142,13 +142,11 @@ impl Authenticator {
         let failed = |CryptoError| StatusWord::UNKNOWN_ERROR;
         let (material, key) =
             SigningKey::generate(CoseAlgorithm::ES256, env.rng).map_err(failed)?;
-        let level = CredProtect::UserVerificationOptional;
         let key_handle = credential::seal(
             self.state.secrets(),
             application,
             &material,
-            level,
-            false,
+            credential::Traits::default(),
             env.rng,
         )
         .map_err(failed)?;

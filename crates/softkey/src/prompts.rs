@@ -105,6 +105,7 @@ pub fn describe(purpose: &Purpose) -> String {
         Purpose::GetAssertion { rp_id } => format!("sign in to {}", printable(rp_id)),
         Purpose::Token { rp_id: Some(rp_id) } => format!("be verified for {}", printable(rp_id)),
         Purpose::Token { rp_id: None } => "be verified".to_owned(),
+        Purpose::EnrollFinger => "enrol it".to_owned(),
         Purpose::Reset => "ERASE everything on it".to_owned(),
         Purpose::Selection => "choose it".to_owned(),
         Purpose::U2fRegister => "register it as a second factor (U2F)".to_owned(),

@@ -39,6 +39,8 @@ fn credential(id: u8) -> Change {
         discoverable: true,
         cred_protect: CredProtect::default(),
         hmac_secret: false,
+        large_blob_key: false,
+        third_party_payment: false,
         cred_blob: None,
         created: u64::from(id),
     }))

@@ -73,11 +73,34 @@ impl Profile {
 
     /// What does not fit together, or is beyond this key.
     pub(super) fn impossible(&self) -> Option<String> {
+        let why = self
+            .impossible_options()
+            .or_else(|| self.impossible_management())
+            .or_else(|| self.impossible_features())
+            .or_else(|| self.impossible_numbers());
+        if let Some(why) = why {
+            return Some(why.to_owned());
+        }
+        if let Some(number) = self
+            .pin
+            .protocols
+            .iter()
+            .find(|number| !matches!(number, 1 | 2))
+        {
+            return Some(format!("PIN/UV auth protocol {number} does not exist"));
+        }
+        let unknown = |algorithm: &&CoseAlgorithm| !crypto::ALGORITHMS.contains(algorithm);
+        self.credentials
+            .algorithms
+            .iter()
+            .find(unknown)
+            .map(|algorithm| format!("no algorithm {algorithm} in this key"))
+    }
+
+    fn impossible_options(&self) -> Option<&'static str> {
         let options = &self.options;
         let verifies = options.client_pin || options.uv;
-        let config = options.set_min_pin_length || options.ep || options.uv_acfg;
-        let credentials = &self.credentials;
-        let rules = [
+        first_missing(&[
             (
                 self.ctap1 || self.ctap2,
                 "it speaks neither CTAP1 nor CTAP2",
@@ -96,6 +119,26 @@ impl Profile {
             ),
             (!options.cred_mgmt || options.rk, "credMgmt needs rk"),
             (
+                !options.bio_enroll || (options.uv && options.pin_uv_auth_token),
+                "bioEnroll needs uv and pinUvAuthToken",
+            ),
+            (
+                !options.uv_bio_enroll || options.bio_enroll,
+                "uvBioEnroll needs bioEnroll",
+            ),
+            (
+                !options.user_verification_mgmt_preview || (options.uv && options.client_pin),
+                "userVerificationMgmtPreview needs uv and clientPin",
+            ),
+        ])
+    }
+
+    /// authenticatorConfig and what it sets.
+    fn impossible_management(&self) -> Option<&'static str> {
+        let options = &self.options;
+        let config = options.set_min_pin_length || options.ep || options.uv_acfg;
+        first_missing(&[
+            (
                 !config || options.authnr_cfg,
                 "setMinPINLength, ep and uvAcfg need authnrCfg",
             ),
@@ -109,18 +152,36 @@ impl Profile {
                 "the extension minPinLength and setMinPINLength come together",
             ),
             (
-                self.has(Extension::CredBlob) <= self.has(Extension::CredProtect),
-                "the extension credBlob needs credProtect",
-            ),
-            (
                 !options.ep || self.attestation.kind == AttestationKind::Basic,
                 "ep needs attestation of the kind \"basic\"",
+            ),
+        ])
+    }
+
+    /// Extensions and credentials.
+    fn impossible_features(&self) -> Option<&'static str> {
+        let credentials = &self.credentials;
+        first_missing(&[
+            (
+                self.has(Extension::CredBlob) <= self.has(Extension::CredProtect),
+                "the extension credBlob needs credProtect",
             ),
             (
                 !self.ctap1 || credentials.algorithms.contains(&CoseAlgorithm::ES256),
                 "CTAP1 needs the algorithm ES256 (-7)",
             ),
             (!credentials.algorithms.is_empty(), "it has no algorithm"),
+            (
+                !self.pin.protocols.is_empty(),
+                "it has no PIN/UV auth protocol",
+            ),
+        ])
+    }
+
+    fn impossible_numbers(&self) -> Option<&'static str> {
+        let credentials = &self.credentials;
+        let sensor = &self.built_in_uv;
+        first_missing(&[
             (
                 (1..=64).contains(&self.attestation.batch.len()),
                 "attestation.batch is not 1 to 64 bytes long",
@@ -139,31 +200,14 @@ impl Profile {
                 "pin.min_length is not between 4 and 63",
             ),
             (
-                !self.pin.protocols.is_empty(),
-                "it has no PIN/UV auth protocol",
-            ),
-            (
-                (1..=5).contains(&self.built_in_uv.max_internal_retries),
+                (1..=5).contains(&sensor.max_internal_retries),
                 "built_in_uv.max_internal_retries is not between 1 and 5",
             ),
-        ];
-        if let Some(why) = first_missing(&rules) {
-            return Some(why.to_owned());
-        }
-        if let Some(number) = self
-            .pin
-            .protocols
-            .iter()
-            .find(|number| !matches!(number, 1 | 2))
-        {
-            return Some(format!("PIN/UV auth protocol {number} does not exist"));
-        }
-        let unknown = |algorithm: &&CoseAlgorithm| !crypto::ALGORITHMS.contains(algorithm);
-        credentials
-            .algorithms
-            .iter()
-            .find(unknown)
-            .map(|algorithm| format!("no algorithm {algorithm} in this key"))
+            (
+                sensor.max_templates >= 1 && sensor.samples >= 1,
+                "built_in_uv.max_templates or built_in_uv.samples is 0",
+            ),
+        ])
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod bench;
+mod bio_enrollment;
 mod client_pin;
 mod config;
 mod credential_management;

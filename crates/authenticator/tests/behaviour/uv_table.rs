@@ -72,6 +72,8 @@ fn key((client_pin, built_in_uv, always_uv, not_rqd, no_mc_ga): Options) -> Benc
         discoverable: false,
         cred_protect: CredProtect::UserVerificationOptional,
         hmac_secret: false,
+        large_blob_key: false,
+        third_party_payment: false,
         cred_blob: None,
         created: 0,
     })));
