@@ -7,7 +7,7 @@ use ctap::hid::{self, Capabilities, Command, Device};
 use ctap::iso7816::{self, AppletVersion, Card, CardSettings};
 use transport::{Arrival, Kind};
 
-/// §11.2.9.2.1: how often a waiting platform is told that the key is alive.
+/// §11.2.9.1.7: how often a waiting platform is told that the key is alive.
 const KEEPALIVE: Duration = Duration::from_millis(100);
 /// A card has one channel.
 const CARD_CHANNEL: u32 = 0;

@@ -7,7 +7,7 @@ use super::{
     PROTOCOL_VERSION, Packet, Report, fragment, parse,
 };
 
-/// §11.2.9.1.3: seconds for which one LOCK can be asked.
+/// §11.2.9.2.2: seconds for which one LOCK can be asked.
 const LOCK_MAX_SECONDS: u8 = 10;
 
 /// What a device says of itself and how patient it is.
@@ -23,7 +23,7 @@ pub struct Settings {
     /// Accept any channel but 0 and broadcast, as U2F keys did and their test suites expect,
     /// instead of answering ERR_INVALID_CHANNEL on channels that were never given out.
     pub any_channel: bool,
-    /// The longest pause between two packets of a message (§11.2.5.3).
+    /// The longest pause between two packets of a message (§11.2.5.2, which sets no number).
     pub packet_timeout: Duration,
     /// The longest time in which all packets of a message have to arrive.
     pub message_timeout: Duration,
@@ -245,7 +245,7 @@ impl Device {
         events: &mut Vec<Event>,
     ) {
         let refused = match command {
-            // §11.2.9.1.4: INIT works while others hold a transaction or the lock; it takes
+            // §11.2.9.1.3: INIT works while others hold a transaction or the lock; it takes
             // neither from them.
             Command::INIT => self.init(channel, length, data, events),
             // §11.2.9.1.5: a CANCEL that nothing answers to is ignored.
@@ -292,7 +292,7 @@ impl Device {
         Ok(())
     }
 
-    /// §11.2.5.4: ends the transaction of `channel`, if it is the one under way. The lock stays: it
+    /// §11.2.5.3: ends the transaction of `channel`, if it is the one under way. The lock stays: it
     /// ends by LOCK or by its time.
     fn give_up(&mut self, channel: u32, events: &mut Vec<Event>) {
         match self.transaction {
@@ -324,7 +324,7 @@ impl Device {
         }
         match self.transaction {
             Transaction::Idle => {}
-            // §11.2.5.5: a continuation packet was due; the transaction is over.
+            // §11.2.5.4: a continuation packet was due; the transaction is over.
             Transaction::Receiving { channel: c, .. } if c == channel => {
                 self.transaction = Transaction::Idle;
                 return Err(ErrorCode::INVALID_SEQ);
@@ -398,7 +398,7 @@ impl Device {
                     *packet_deadline = now + patience;
                 }
             }
-            // §11.2.5.5: continuation packets that nobody waits for are ignored.
+            // §11.2.5.4: continuation packets that nobody waits for are ignored.
             _ => {}
         }
     }
