@@ -8,6 +8,7 @@ mod compound;
 mod fido_u2f;
 mod none;
 mod packed;
+mod review;
 mod statement;
 mod tpm;
 mod trust;
@@ -20,6 +21,7 @@ use webauthn::cose::{CoseAlgorithm, CoseKey};
 
 pub(crate) use certificate::Certificate;
 pub use certificate::CertificateError;
+pub use review::review;
 pub use trust::{TrustAnchors, TrustAnchorsError};
 
 use crate::crypto::SignatureError;

@@ -544,6 +544,40 @@ fn a_model_is_known_by_the_key_of_its_certificate() {
 }
 
 #[test]
+fn what_is_registered_is_looked_at_again() {
+    use rp::attestation::review;
+    let model = Model::new();
+    let good = json!([{"status": "FIDO_CERTIFIED_L1", "effectiveDate": "2025-01-01"}]);
+    let revoked = json!([
+        {"status": "FIDO_CERTIFIED_L1", "effectiveDate": "2025-01-01"},
+        {"status": "REVOKED", "effectiveDate": "2026-11-01"},
+    ]);
+    let [before, after] = [good, revoked].map(|reports| {
+        let metadata = blob(json!([model.entry(reports)])).read().unwrap();
+        TrustAnchors::none().with_metadata(Arc::new(metadata))
+    });
+    let mut made = model.registration(json!([]), ModelPolicy::default());
+    made.anchors = before.clone();
+    let record = made.run().unwrap().record;
+    assert!(record.attested);
+    let policy = ModelPolicy::default();
+    let facts = review(&record, &policy, &before, NOW).unwrap().unwrap();
+    assert_eq!(facts.name, "Test Key 3000");
+    let refusal = review(&record, &policy, &after, NOW).unwrap_err();
+    assert!(matches!(refusal, ModelRefusal::Status { .. }), "{refusal}");
+    // Nothing is known of a credential without attestation, and nothing is said.
+    let plain = made::registration(UserVerificationPolicy::Never)
+        .run()
+        .unwrap()
+        .record;
+    let mut other = plain.clone();
+    other.aaguid = Aaguid::ZERO;
+    assert_eq!(review(&other, &policy, &after, NOW), Ok(None));
+    // But one that says that it is of a revoked model is refused.
+    assert!(review(&plain, &policy, &after, NOW).is_err());
+}
+
+#[test]
 fn a_certification_that_was_taken_back_does_not_count() {
     let reports = json!([
         {"status": "NOT_FIDO_CERTIFIED", "effectiveDate": "2026-03-01"},
