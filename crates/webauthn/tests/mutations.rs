@@ -1,5 +1,6 @@
 //! No reader panics on mutated inputs, and what a strict reader accepts is written back unchanged.
-//! `PINWARD_MUTATIONS` sets the number of inputs for each reader (default 100,000).
+//! `PINWARD_MUTATIONS` sets the number of inputs for each reader (default 20,000). One million for each:
+//! `PINWARD_MUTATIONS=1000000 cargo test --release -p webauthn --test mutations`
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use webauthn::attestation_object::AttestationObject;
@@ -13,6 +14,7 @@ use webauthn::options::{
     PublicKeyCredentialCreationOptionsJson, PublicKeyCredentialRequestOptionsJson,
 };
 use webauthn::origin::Origin;
+use webauthn::related_origins::RelatedOrigins;
 use webauthn::response::{AuthenticationResponseJson, RegistrationResponseJson};
 use webauthn::{base64url, rp_id};
 
@@ -53,7 +55,7 @@ fn mutate(seed: &[u8], dice: &mut Dice) -> Vec<u8> {
 }
 
 fn count() -> usize {
-    std::env::var("PINWARD_MUTATIONS").map_or(100_000, |count| count.parse().unwrap())
+    std::env::var("PINWARD_MUTATIONS").map_or(20_000, |count| count.parse().unwrap())
 }
 
 /// Feeds mutations of the seeds to a reader.
@@ -249,6 +251,21 @@ fn origins_and_rp_ids() {
         if let Some(domain) = origin.effective_domain() {
             let _ = rp_id::validate(domain, &origin);
             let _ = rp_id::validate("example.co.uk", &origin);
+        }
+    });
+}
+
+#[test]
+fn related_origins() {
+    let caller: Origin = "https://shop.example.co.uk".parse().unwrap();
+    let seeds = texts(&[
+        r#"{"origins":["https://shop.example.co.uk","https://example.de:8443","x"],"note":[1]}"#,
+        r#"{"origins":["http://a.example","https://127.0.0.1","https://b\u00fccher.example/x"]}"#,
+    ]);
+    assert!(RelatedOrigins::parse(&seeds[0]).unwrap().allows(&caller));
+    run(&seeds, |bytes| {
+        if let Ok(related) = RelatedOrigins::parse(bytes) {
+            let _ = (related.allows(&caller), related.faults());
         }
     });
 }
