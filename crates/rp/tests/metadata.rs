@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use common::certificate::{self, tlv};
 use common::made::{self, AAGUID, Registration, Signer, packed};
-use common::{NOW, data};
+use common::{Dice, NOW, data};
 use rp::metadata::{
     AuthenticatorStatus, Certification, FIDO_ALLIANCE, Metadata, MetadataError, ModelId,
     ModelPolicy, ModelRefusal, StatusRule, fido_alliance_root,
@@ -88,8 +88,15 @@ impl Blob {
         if header.get("x5c").is_none() {
             header["x5c"] = json!([STANDARD.encode(self.certificate())]);
         }
-        let part = |value: &Value| base64url::encode(value.to_string());
-        let signed = format!("{}.{}", part(&header), part(&self.payload));
+        self.sign(&header.to_string(), self.payload.to_string().as_bytes())
+    }
+
+    fn sign(&self, header: &str, payload: &[u8]) -> String {
+        let signed = format!(
+            "{}.{}",
+            base64url::encode(header),
+            base64url::encode(payload)
+        );
         let mut sig = fixed(&self.signer.sign(signed.as_bytes()));
         if self.break_signature {
             sig[5] ^= 1;
@@ -611,6 +618,48 @@ fn a_policy_on_models_must_be_spelt_right() {
     let text = serde_json::to_string(&policy).unwrap();
     assert!(text.contains(&"ab".repeat(20)), "{text}");
     assert_eq!(serde_json::from_str::<ModelPolicy>(&text).unwrap(), policy);
+}
+
+/// Mutated payloads that are signed all the same, and mutated BLOBs: `PINWARD_MUTATIONS` of each.
+#[test]
+fn no_mutation_of_a_blob_panics_or_passes_unsigned() {
+    let count = std::env::var("PINWARD_MUTATIONS").map_or(300, |count| count.parse().unwrap());
+    let model = Model::new();
+    let blob = blob(json!([model.entry(
+        json!([{"status": "FIDO_CERTIFIED_L1", "effectiveDate": "2024-02-29"}])
+    )]));
+    let anchors = blob.anchors();
+    let read = |text: &[u8]| Metadata::read(text, &anchors, HOST, NOW);
+    let header = json!({"alg": "ES256", "x5c": [STANDARD.encode(blob.certificate())]}).to_string();
+    let payload = blob.payload.to_string().into_bytes();
+    let genuine = blob.sign(&header, &payload).into_bytes();
+    assert!(read(&genuine).is_ok());
+    let mut dice = Dice(6);
+    let mut accepted = 0;
+    for _ in 0..count {
+        let mut bytes = payload.clone();
+        for _ in 0..=dice.below(2) {
+            let at = dice.below(bytes.len());
+            match dice.below(4) {
+                0 => bytes[at] = b"0129-\"{}[],:\\\xff"[dice.below(14)],
+                1 => bytes.insert(at, b"019\"[]{},"[dice.below(9)]),
+                2 => drop(bytes.remove(at)),
+                _ => bytes[at] ^= 1 << dice.below(8),
+            }
+        }
+        if let Ok(metadata) = read(blob.sign(&header, &bytes).as_bytes()) {
+            accepted += 1;
+            let _ = (metadata.is_outdated(NOW, 30), metadata.faults());
+            for entry in metadata.entries() {
+                let _ = (entry.name(), entry.status_in_force(NOW));
+            }
+        }
+        let mut bytes = genuine.clone();
+        let at = dice.below(bytes.len());
+        bytes[at] = dice.below(256) as u8;
+        assert!(read(&bytes).is_err() || bytes == genuine, "{at}");
+    }
+    assert!(accepted > 0);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Nothing in a Relying Party panics on mutated inputs, and no mutation of what is signed is
-//! accepted. `PINWARD_MUTATIONS` sets the number of inputs for each test (default 5,000).
+//! accepted. `PINWARD_MUTATIONS` sets the number of inputs for each test (default 1,000). One million
+//! for each: `PINWARD_MUTATIONS=1000000 cargo test --release -p rp --test mutations`
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod common;
@@ -8,13 +9,14 @@ use common::made;
 use common::vectors;
 use common::{Dice, NOW};
 use rp::policy::{AttestationTrustPolicy, UserVerificationPolicy};
+use rp::seal::SealingKeys;
 use rp::{authentication, registration};
 use webauthn::attestation_object::AttestationObject;
 use webauthn::cbor::Value;
 use webauthn::response::{AuthenticationResponseJson, RegistrationResponseJson};
 
 fn count() -> usize {
-    std::env::var("PINWARD_MUTATIONS").map_or(5_000, |count| count.parse().unwrap())
+    std::env::var("PINWARD_MUTATIONS").map_or(1_000, |count| count.parse().unwrap())
 }
 
 /// Changes, adds, repeats or removes a few bytes.
@@ -110,6 +112,31 @@ fn json() {
             let answer = sign_in.answer(sign_in.begin().challenge());
             let _ = authentication::finish(sign_in.begin(), &answer, Some(&record), NOW);
         }
+    }
+}
+
+/// Sealed states as a browser may hand them back: only the very same text opens.
+#[test]
+fn sealed_states() {
+    let keys = SealingKeys::new(&[1; 32]).with_previous(&[2; 32]);
+    let made = made::registration(UserVerificationPolicy::IfSet);
+    let sign_in = made::authentication(UserVerificationPolicy::IfSet);
+    let mut rng = common::Fixed(vec![7; 32]);
+    let seeds = [
+        made.begin().seal(&keys, b"session", &mut rng).unwrap(),
+        sign_in.begin().seal(&keys, b"session", &mut rng).unwrap(),
+    ];
+    let mut dice = Dice(5);
+    for round in 0..count() {
+        let seed = &seeds[round % 2];
+        let mut bytes = seed.clone().into_bytes();
+        mutate(&mut bytes, &mut dice);
+        let text = String::from_utf8_lossy(&bytes);
+        let registration = registration::ChallengeState::unseal(&text, &keys, b"session");
+        let sign_in = authentication::ChallengeState::unseal(&text, &keys, b"session");
+        let same = text == *seed;
+        assert_eq!(registration.is_ok(), same && round % 2 == 0, "{text}");
+        assert_eq!(sign_in.is_ok(), same && round % 2 == 1, "{text}");
     }
 }
 
