@@ -1,8 +1,13 @@
 //! The policy of the host: what its owner decided where the texts leave the choice to the platform.
 
+mod file;
+
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use file::{HostPolicyFile, PolicyFileError};
+pub use webauthn::rp_id::check as check_rp_id;
 
 /// What to do about a key without a PIN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -43,6 +48,21 @@ impl Default for HostPolicy {
             get_preferred_no_pin: PinSetup::Offer,
             get_required_no_pin: PinSetup::Provision,
             never_provision: false,
+        }
+    }
+}
+
+impl HostPolicy {
+    /// What a setting comes to: a host that never provisions sets up nothing, and without
+    /// verification `required` cannot be met.
+    pub fn effective(&self, setup: PinSetup, required: bool) -> PinSetup {
+        match setup {
+            PinSetup::Offer | PinSetup::Provision if self.never_provision && required => {
+                PinSetup::Fail
+            }
+            PinSetup::Offer | PinSetup::Provision if self.never_provision => PinSetup::Proceed,
+            PinSetup::Proceed if required => PinSetup::Fail,
+            setup => setup,
         }
     }
 }
