@@ -27,6 +27,7 @@ const PACKAGES: [(&str, &[&str]); 6] = [
             "xvfb",
             "openbox",
             "xdotool",
+            "imagemagick",
             "dbus-x11",
             "at-spi2-core",
             "python3-pyatspi",
@@ -84,10 +85,15 @@ fn packages() -> Result<(), String> {
             println!("  {what}: {}", names.join(" "));
         }
     }
-    apt(&["update", "-q"])?;
+    // apt-get update ends well without a network, so that the second one tells.
     let mut install = vec!["install", "-q", "-y", "--no-install-recommends"];
     install.extend(missing);
-    apt(&install)
+    let done = apt(&["update", "-q"]) && apt(&install);
+    done.then_some(()).ok_or_else(|| {
+        format!(
+            "Debian's packages could not be installed: is the package server reachable? `{by_hand}`"
+        )
+    })
 }
 
 fn installed(package: &str) -> bool {
@@ -95,17 +101,19 @@ fn installed(package: &str) -> bool {
         == Some("installed")
 }
 
-fn apt(args: &[&str]) -> Result<(), String> {
-    let ended = shell::run(
-        Command::new("apt-get")
-            .args(args)
-            .env("DEBIAN_FRONTEND", "noninteractive"),
-        15,
-    )?;
-    if ended.ok {
-        Ok(())
-    } else {
-        Err(format!("apt-get {} failed", args[0]))
+/// Whether it did what it was asked.
+fn apt(args: &[&str]) -> bool {
+    let mut command = Command::new("apt-get");
+    command
+        .args(["-o", "Acquire::Retries=3"])
+        .args(args)
+        .env("DEBIAN_FRONTEND", "noninteractive");
+    match shell::run(&mut command, 15) {
+        Ok(ended) => ended.ok,
+        Err(why) => {
+            println!("{why}");
+            false
+        }
     }
 }
 
@@ -148,7 +156,10 @@ fn python_environment() -> Result<(), String> {
         10,
     )?;
     if !got.ok {
-        return Err("pip could not install e2e/requirements.txt".to_owned());
+        return Err(
+            "pip could not install e2e/requirements.txt: is the Python package index reachable?"
+                .to_owned(),
+        );
     }
     std::fs::write(root.join(STAMP), wanted).map_err(|e| e.to_string())
 }
