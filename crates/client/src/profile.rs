@@ -128,6 +128,8 @@ shipped![
     "chromium-linux",
     "firefox-linux",
     "webkit",
+    "android-before-26-03",
+    "android-after-26-03",
     "python-fido2",
     "libwebauthn",
 ];

@@ -273,6 +273,30 @@ pub enum ExcludeListNoMatch {
     Unknown,
 }
 
+/// In which messages a platform speaks to a key that knows both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    /// CTAP2.
+    Ctap2,
+    /// CTAP1/U2F, which knows neither PIN nor discoverable credentials.
+    U2fOnly,
+    /// Not known; taken as CTAP2.
+    Unknown,
+}
+
+/// Whether `preferred` alone makes a platform use a PIN or sensor that is set up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PreferredReady {
+    /// It verifies the user, as the text wants.
+    Verify,
+    /// It goes on as if the site had said `discouraged`.
+    AsDiscouraged,
+    /// Not known.
+    Unknown,
+}
+
 /// When the person picks an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -410,6 +434,10 @@ fn value_name<T: Serialize>(value: &T) -> String {
 }
 
 rules! {
+    /// The messages in which it speaks to keys.
+    protocol: Protocol,
+    /// `preferred`, and the key has a PIN or another method that is set up.
+    preferred_ready: PreferredReady,
     /// `create()`, `preferred`, the key has no PIN.
     create_preferred_no_pin: NoPin,
     /// `create()`, `required` (by the site or by another rule), the key has no PIN.

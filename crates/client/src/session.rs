@@ -276,6 +276,7 @@ impl Session {
 
     fn on_info(&mut self, host: &mut Ceremony, info: get_info::Response, rng: &mut dyn CryptoRng) {
         self.facts.key = KeyFacts::from_info(&info);
+        self.facts = self.facts.as_seen_by(&host.platform);
         if let Some(longest) = info.max_credential_id_length {
             // CTAP 2.3 §6.4: a longer ID cannot be of this key.
             self.list

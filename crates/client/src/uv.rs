@@ -35,6 +35,7 @@ pub use facts::{Ceremony, CredentialList, Facts, KeyFacts};
 /// ```
 pub fn disposition(facts: &Facts, platform: &PlatformProfile) -> Disposition {
     let rules = &platform.rules;
+    let facts = &facts.as_seen_by(platform);
     let means = match facts.ceremony {
         Ceremony::Create => &rules.discoverable_create,
         Ceremony::Get => &rules.discoverable_get,

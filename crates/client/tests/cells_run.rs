@@ -135,6 +135,8 @@ platforms! {
     chromium: "chromium-linux",
     firefox: "firefox-linux",
     webkit: "webkit",
+    android_before_26_03: "android-before-26-03",
+    android_after_26_03: "android-after-26-03",
     python_fido2: "python-fido2",
     libwebauthn: "libwebauthn",
 }

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use client::policy::{HostPolicy, PinSetup};
 use client::profile::PlatformProfile;
 use client::report::{Ended, Party, Step};
-use client::rules::{NoPin, PinBlocked};
+use client::rules::{NoPin, PinBlocked, Protocol};
 use client::uv::{
     Action, Ceremony, CredentialList, Disposition, Expected, Facts, Quirk, disposition, domain,
     table,
@@ -297,7 +297,9 @@ fn loops_and_hangs_come_only_from_the_rules_that_describe_them() {
 fn a_blocked_key_is_unknown_wherever_nobody_has_looked() {
     every_cell(|facts, platform, decided, _| {
         let nobody = platform.rules.pin_blocked.value == PinBlocked::Unknown;
-        let plain = facts.key.ctap2 && !facts.prf;
+        // A platform that speaks only U2F never sees the PIN.
+        let sees = platform.rules.protocol.value != Protocol::U2fOnly;
+        let plain = facts.key.ctap2 && !facts.prf && sees;
         if nobody && facts.key.pin_blocked && plain {
             assert!(
                 matches!(decided.action, Action::Unknown { .. }),

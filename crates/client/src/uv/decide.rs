@@ -10,7 +10,7 @@ use crate::profile::PlatformProfile;
 use crate::report::Reason;
 use crate::rules::{
     AlwaysUv, CannotVerify, DiscoverableMeans, ExcludeListNoMatch, KeyInsists, MakeCredUvNotRqd,
-    PinBlocked, PrfMeans, PuatRequired,
+    PinBlocked, PrfMeans, Protocol, PuatRequired,
 };
 
 /// Whether the key itself refuses the request without verification.
@@ -86,6 +86,9 @@ impl<'a> Decision<'a> {
     }
 
     fn action(&mut self) -> Action {
+        if let Some(unknown) = self.protocol() {
+            return unknown;
+        }
         if let Some(action) = self.find_discoverable() {
             return action;
         }
@@ -105,7 +108,7 @@ impl<'a> Decision<'a> {
         }
         // A configured method is used for `preferred` as well as for `required`.
         if key.built_in_ready() || key.pin_ready() {
-            return self.verify();
+            return self.use_method();
         }
         if key.pin_possible() {
             return self.no_pin();
@@ -119,6 +122,23 @@ impl<'a> Decision<'a> {
         }
     }
 
+    /// A platform that speaks only U2F sees no more of a key than that.
+    fn protocol(&mut self) -> Option<Action> {
+        let fact = &self.platform.rules.protocol;
+        if fact.value != Protocol::U2fOnly {
+            return None;
+        }
+        self.reasons.push(fact.reason(words::SPEAKS_U2F));
+        if !self.facts.key.ctap2 {
+            return None;
+        }
+        self.reasons.push(fact.reason(words::U2F_NOT_SPOKEN));
+        Some(Action::Unknown {
+            rule: "protocol",
+            per_device: false,
+        })
+    }
+
     /// Whether a discoverable credential is made or asked for; a failure if the key cannot.
     fn find_discoverable(&mut self) -> Option<Action> {
         let facts = self.facts;
@@ -128,7 +148,7 @@ impl<'a> Decision<'a> {
             (Ceremony::Create, ResidentKeyRequirement::Required) => {
                 self.discoverable = true;
                 if !rk {
-                    self.reasons.push(words::key_cannot_keep());
+                    self.reasons.push(words::key_cannot_keep(&facts.key));
                     let why = Unsatisfiable::NoResidentKey;
                     let cannot = &self.platform.rules.cannot_verify;
                     return Some(Action::Unsatisfiable {
@@ -216,7 +236,7 @@ impl<'a> Decision<'a> {
     }
 
     /// A request that itself calls for no verification: the key may still insist.
-    fn without_asking(&mut self) -> Action {
+    pub(super) fn without_asking(&mut self) -> Action {
         let facts = self.facts;
         let rules = &self.platform.rules;
         let key = &facts.key;

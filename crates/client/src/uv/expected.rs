@@ -78,6 +78,7 @@ pub(crate) fn unsatisfiable_error(
 impl Disposition {
     /// Predicts the steps, the flag and the end of the ceremony.
     pub fn expected(&self, facts: &Facts, platform: &PlatformProfile) -> Expected {
+        let facts = &facts.as_seen_by(platform);
         let mut steps = Vec::new();
         if looks_too_early(facts, platform) {
             return no_match(steps, platform, false);

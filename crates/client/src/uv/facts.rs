@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use webauthn::options::{ResidentKeyRequirement, UserVerificationRequirement};
 
 use crate::policy::HostPolicy;
+use crate::profile::PlatformProfile;
+use crate::rules::Protocol;
 
 /// Which of the two ceremonies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -117,6 +119,17 @@ pub struct Facts {
     pub key: KeyFacts,
     /// The policy of the host.
     pub policy: HostPolicy,
+}
+
+impl Facts {
+    /// What is left of these facts on a platform that speaks only U2F to keys.
+    pub(crate) fn as_seen_by(&self, platform: &PlatformProfile) -> Self {
+        let u2f = platform.rules.protocol.value == Protocol::U2fOnly && self.key.u2f_v2;
+        Self {
+            key: if u2f { KeyFacts::u2f_only() } else { self.key },
+            ..*self
+        }
+    }
 }
 
 impl KeyFacts {

@@ -75,7 +75,7 @@ pub(super) fn key_verifies_itself() -> Reason {
 
 pub(super) fn key_cannot_verify(facts: &KeyFacts) -> Reason {
     let fact = if !facts.ctap2 {
-        "This key speaks only U2F, which knows no PIN."
+        "By U2F messages, this key knows no PIN."
     } else if facts.client_pin.is_some() && facts.no_mc_ga_permissions_with_client_pin {
         "This key does not accept its PIN for registering or signing in (noMcGaPermissionsWithClientPin)."
     } else if facts.uv == Some(false) {
@@ -86,7 +86,13 @@ pub(super) fn key_cannot_verify(facts: &KeyFacts) -> Reason {
     key(fact, OPTIONS)
 }
 
-pub(super) fn key_cannot_keep() -> Reason {
+pub(super) fn key_cannot_keep(facts: &KeyFacts) -> Reason {
+    if !facts.ctap2 {
+        return key(
+            "By U2F messages, this key keeps no discoverable credentials, which the site requires.",
+            "CTAP 2.3 §8 Interoperating with CTAP1/U2F authenticators",
+        );
+    }
     key(
         "This key cannot keep discoverable credentials, which the site requires (rk is not true).",
         OPTIONS,
@@ -102,7 +108,7 @@ pub(super) fn key_always_uv() -> Reason {
 
 pub(super) fn key_u2f_only() -> Reason {
     key(
-        "This key speaks only U2F: a touch is all it can ask for.",
+        "By U2F messages, a touch is all that this key can ask for.",
         "CTAP 2.3 §8 Interoperating with CTAP1/U2F authenticators",
     )
 }
@@ -253,6 +259,14 @@ pub(super) fn discoverable_raises(ceremony: Ceremony, floor: Need) -> &'static s
     }
 }
 
+pub(super) const SPEAKS_U2F: &str =
+    "This platform speaks only the older U2F messages to keys here; they know no PIN.";
+pub(super) const U2F_NOT_SPOKEN: &str =
+    "This key does not know them; what this platform does with it is not known.";
+pub(super) const READY_IGNORED: &str =
+    "This platform does not ask for verification that is only preferred.";
+pub(super) const READY_UNKNOWN: &str =
+    "Whether this platform asks for verification that is only preferred is not known.";
 pub(super) const DISCOVERABLE_UNKNOWN: &str =
     "Whether a discoverable credential alone makes this platform verify the person is not known.";
 pub(super) const PRF_RAISES: &str = "The site uses the prf extension, whose result depends on verification: this platform then verifies where the site would not.";

@@ -6,11 +6,32 @@ use super::{Decision, Need, key_insists};
 use crate::policy::PinSetup;
 use crate::rules::{
     AlwaysUvNoPin, CannotVerify, Fact, FingerprintEnrolment, ForcedPinChange, NoPin, PinBlocked,
+    PreferredReady,
 };
 use crate::uv::words;
 use crate::uv::{Action, Ceremony, PinEntry, Unsatisfiable};
 
 impl Decision<'_> {
+    /// A method is set up, and the site prefers or requires verification.
+    pub(super) fn use_method(&mut self) -> Action {
+        let fact = &self.platform.rules.preferred_ready;
+        match fact.value {
+            PreferredReady::AsDiscouraged if self.need == Need::Preferred => {
+                self.reasons.push(fact.reason(words::READY_IGNORED));
+                self.need = Need::Discouraged;
+                self.without_asking()
+            }
+            PreferredReady::Unknown if self.need == Need::Preferred => {
+                self.reasons.push(fact.reason(words::READY_UNKNOWN));
+                Action::Unknown {
+                    rule: "preferred_ready",
+                    per_device: false,
+                }
+            }
+            _ => self.verify(),
+        }
+    }
+
     /// A method is configured: built-in first, then the PIN (CTAP 2.3 §6.1.1 and §6.2.1).
     pub(super) fn verify(&mut self) -> Action {
         let key = self.facts.key;
@@ -238,14 +259,7 @@ impl Decision<'_> {
             (Ceremony::Get, false) => policy.get_preferred_no_pin,
             (Ceremony::Get, true) => policy.get_required_no_pin,
         };
-        match setup {
-            PinSetup::Offer | PinSetup::Provision if policy.never_provision && required => {
-                PinSetup::Fail
-            }
-            PinSetup::Offer | PinSetup::Provision if policy.never_provision => PinSetup::Proceed,
-            PinSetup::Proceed if required => PinSetup::Fail,
-            setup => setup,
-        }
+        policy.effective(setup, required)
     }
 
     fn provision(&mut self, optional: bool, touch_first: bool) -> Action {
