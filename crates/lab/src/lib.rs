@@ -5,12 +5,14 @@
 //! [`Person`], from the relying party's options to its verdict; `explain`, the comparison of
 //! platforms and the tests run scenarios. Nothing here waits for a real clock.
 
+pub mod advice;
 mod answers;
 mod bench;
 mod exchange;
 mod key;
 mod key_state;
 pub mod matrix;
+pub mod options;
 mod owner;
 pub mod power;
 mod scenario;
