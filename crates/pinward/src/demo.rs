@@ -60,6 +60,17 @@ impl From<ServeError> for DemoError {
 
 /// Runs until SIGINT or SIGTERM.
 pub(crate) fn run(args: &DemoArgs) -> Result<(), DemoError> {
+    log();
+    let mut config = Config::new(args.listen, storage(args)?);
+    config.origin.clone_from(&args.origin);
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(serve(config))
+}
+
+/// Writes the log to the standard error output, as far as `PINWARD_LOG` wants it.
+pub(crate) fn log() {
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("PINWARD_LOG")
@@ -67,12 +78,18 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), DemoError> {
         )
         .with_writer(io::stderr)
         .init();
-    let mut config = Config::new(args.listen, storage(args)?);
-    config.origin.clone_from(&args.origin);
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?
-        .block_on(serve(config))
+}
+
+/// Ready at SIGINT or SIGTERM.
+pub(crate) fn asked_to_end() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 fn storage(args: &DemoArgs) -> Result<Storage, DemoError> {
@@ -84,8 +101,7 @@ fn storage(args: &DemoArgs) -> Result<Storage, DemoError> {
 }
 
 async fn serve(config: Config) -> Result<(), DemoError> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let asked_to_end = asked_to_end()?;
     let kept = match &config.storage {
         Storage::File(path) => format!("Records are kept in {}.", path.display()),
         Storage::Ephemeral => "Records are forgotten at the end.".to_owned(),
@@ -93,11 +109,5 @@ async fn serve(config: Config) -> Result<(), DemoError> {
     let server = Server::bind(config).await?;
     eprintln!("The demo page is at {}", server.origin());
     eprintln!("{kept} Stop with Ctrl-C.");
-    let asked_to_end = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
     Ok(server.run(asked_to_end).await?)
 }
