@@ -5,6 +5,7 @@ mod explain;
 mod key_run;
 mod names;
 mod say;
+mod serve;
 
 use std::process::ExitCode;
 
@@ -26,6 +27,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::DemoArgs),
+    Serve(Box<serve::ServeArgs>),
     Explain(explain::ExplainArgs),
     /// Lists the platforms that are known.
     Platforms(names::ListArgs),
@@ -59,6 +61,7 @@ type Failure = Box<dyn std::error::Error>;
 fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Demo(args) => Ok(demo::run(&args)?),
+        Command::Serve(args) => Ok(serve::run(*args)?),
         Command::Explain(args) => explain::run(&args),
         Command::Platforms(args) => names::platforms(&args),
         Command::Key(KeyCommand::Run(args)) => Ok(key_run::run(&args)?),
