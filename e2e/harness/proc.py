@@ -49,8 +49,11 @@ def port_open(port):
 class Process:
     """A background process in a session of its own, with its output in a file.
 
-    Use it as a context manager: leaving the block ends the process and its children.
+    Use it as a context manager: leaving the block ends the process and its children. `stop_all` ends
+    those that nobody has, because what started them failed half-way.
     """
+
+    running = []
 
     def __init__(self, name, argv, log_dir, env=None, cwd=None, **popen):
         self.name = name
@@ -66,6 +69,12 @@ class Process:
             start_new_session=True,
             **popen,
         )
+        Process.running.append(self)
+
+    @classmethod
+    def stop_all(cls):
+        while cls.running:
+            cls.running[-1].stop()
 
     @property
     def pid(self):
@@ -111,6 +120,8 @@ class Process:
                 break
         self.child.poll()
         self._out.close()
+        if self in Process.running:
+            Process.running.remove(self)
 
     def __enter__(self):
         return self

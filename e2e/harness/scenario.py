@@ -14,7 +14,7 @@ import traceback
 from pathlib import Path
 
 from .key import Key
-from .proc import OUT, Failed, Skip
+from .proc import OUT, Failed, Process, Skip
 
 _scenarios = []
 
@@ -72,6 +72,7 @@ class T:
                 thing.close()
             except Exception as e:  # one that fails must not keep the others alive
                 print(f"  closing {type(thing).__name__}: {e}", flush=True)
+        Process.stop_all()
 
     def keep(self):
         """Copies the logs to out/NAME/logs."""
