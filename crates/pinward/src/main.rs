@@ -1,11 +1,23 @@
 //! `pinward`: see, test and control when a security key asks for its PIN.
 
+mod always_uv;
+mod authorise;
+mod confirm;
 mod demo;
+mod device;
+mod exit;
 mod explain;
 mod key_run;
+mod list;
 mod names;
+mod passkeys;
+mod pin;
+mod reset;
 mod say;
-mod serve;
+mod secret;
+mod show;
+mod table;
+mod wink;
 
 use std::process::ExitCode;
 
@@ -18,7 +30,7 @@ use clap::{Parser, Subcommand};
 /// question in the terminal.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, arg_required_else_help = true)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong use.")]
+#[command(after_help = exit::EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -27,13 +39,21 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::DemoArgs),
-    Serve(Box<serve::ServeArgs>),
     Explain(explain::ExplainArgs),
     /// Lists the platforms that are known.
     Platforms(names::ListArgs),
     /// Software security keys.
     #[command(subcommand, arg_required_else_help = true)]
     Key(KeyCommand),
+    List(list::ListArgs),
+    Show(show::ShowArgs),
+    #[command(subcommand, arg_required_else_help = true)]
+    Pin(pin::PinCommand),
+    AlwaysUv(always_uv::AlwaysUvArgs),
+    #[command(subcommand, arg_required_else_help = true)]
+    Passkeys(passkeys::PasskeysCommand),
+    Reset(reset::ResetArgs),
+    Wink(wink::WinkArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -50,22 +70,38 @@ fn main() -> ExitCode {
         Err(failure) if say::is_closed_pipe(&*failure) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("pinward: {failure}");
-            let usage = failure.is::<names::UnknownName>();
-            ExitCode::from(if usage { 2 } else { 1 })
+            ExitCode::from(exit_code(&*failure))
         }
     }
 }
 
 type Failure = Box<dyn std::error::Error>;
 
+fn exit_code(failure: &(dyn std::error::Error + 'static)) -> u8 {
+    if let Some(fault) = failure.downcast_ref::<exit::Fault>() {
+        return fault.exit as u8;
+    }
+    if failure.is::<names::UnknownName>() {
+        2
+    } else {
+        1
+    }
+}
+
 fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Demo(args) => Ok(demo::run(&args)?),
-        Command::Serve(args) => Ok(serve::run(*args)?),
         Command::Explain(args) => explain::run(&args),
         Command::Platforms(args) => names::platforms(&args),
         Command::Key(KeyCommand::Run(args)) => Ok(key_run::run(&args)?),
         Command::Key(KeyCommand::Profiles(args)) => names::key_profiles(&args),
+        Command::List(args) => Ok(list::run(&args)?),
+        Command::Show(args) => Ok(show::run(&args)?),
+        Command::Pin(command) => Ok(pin::run(&command)?),
+        Command::AlwaysUv(args) => Ok(always_uv::run(&args)?),
+        Command::Passkeys(command) => Ok(passkeys::run(&command)?),
+        Command::Reset(args) => Ok(reset::run(&args)?),
+        Command::Wink(args) => Ok(wink::run(&args)?),
     }
 }
 

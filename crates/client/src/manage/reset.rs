@@ -172,6 +172,17 @@ impl Reset {
         matches!(self.stage, Stage::Out | Stage::In).then_some(self.until)
     }
 
+    /// Whether the key that is about to be sent the command is the one that was meant.
+    ///
+    /// # Errors
+    /// [`ResetError::AnotherKey`]
+    pub fn check(&self, identity: &Identity) -> Result<(), ResetError> {
+        match self.before.difference(identity) {
+            None => Ok(()),
+            Some(what) => Err(ResetError::AnotherKey(what)),
+        }
+    }
+
     /// Takes what was seen; says what to do, if it is something new.
     pub fn step(&mut self, event: Event, now: Duration) -> Option<Output> {
         match (self.stage, event) {
@@ -184,12 +195,12 @@ impl Reset {
                 self.over(Err(ResetError::NotTakenOut))
             }
             (Stage::In, Event::Tick) if now >= self.until => self.over(Err(ResetError::NotPutIn)),
-            (Stage::In, Event::Back(identity)) => match self.before.difference(&identity) {
-                None => {
+            (Stage::In, Event::Back(identity)) => match self.check(&identity) {
+                Ok(()) => {
                     self.stage = Stage::Sent;
                     Some(Output::Send)
                 }
-                Some(what) => self.over(Err(ResetError::AnotherKey(what))),
+                Err(error) => self.over(Err(error)),
             },
             (Stage::Sent, Event::Gone) => self.over(Err(ResetError::NotTouched)),
             (Stage::Sent, Event::Reply(status)) => self.over(result(status)),
