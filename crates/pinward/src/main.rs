@@ -15,6 +15,7 @@ mod pin;
 mod reset;
 mod say;
 mod secret;
+mod serve;
 mod show;
 mod table;
 mod wink;
@@ -39,6 +40,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::DemoArgs),
+    Serve(Box<serve::ServeArgs>),
     Explain(explain::ExplainArgs),
     /// Lists the platforms that are known.
     Platforms(names::ListArgs),
@@ -91,6 +93,7 @@ fn exit_code(failure: &(dyn std::error::Error + 'static)) -> u8 {
 fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Demo(args) => Ok(demo::run(&args)?),
+        Command::Serve(args) => Ok(serve::run(*args)?),
         Command::Explain(args) => explain::run(&args),
         Command::Platforms(args) => names::platforms(&args),
         Command::Key(KeyCommand::Run(args)) => Ok(key_run::run(&args)?),
