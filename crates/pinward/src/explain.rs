@@ -1,15 +1,19 @@
 //! `pinward explain`: what a platform does with a key and a request, why, and what others do.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use authenticator::Profile;
+use clap::Args;
 use client::policy::HostPolicy;
-use client::report::{Ended, Party, Report};
-use lab::{Ceremony, Request, Run, Scenario, UserAction};
-use rp::policy::UserVerificationPolicy;
+use client::report::{Ended, Party, Step};
+use lab::advice::Advice;
+use lab::options::SiteOptions;
+use lab::{Ceremony, Request, Run, Scenario};
 use serde::Serialize;
 
-use crate::{names, say};
+use crate::names::{self, CeremonyArg, PersonArg, UvArg};
+use crate::{policy, say};
 
 /// Says when and why a person is asked for a PIN.
 ///
@@ -35,64 +39,66 @@ pub(crate) struct ExplainArgs {
     #[arg(long, value_enum, default_value = "get")]
     ceremony: CeremonyArg,
     /// When the site wants its user verified.
-    #[arg(long, value_enum, value_name = "WHEN")]
-    uv: UvArg,
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHEN",
+        required_unless_present = "options"
+    )]
+    uv: Option<UvArg>,
     /// create: the credential must be discoverable (a passkey). get: no account is named.
     #[arg(long)]
     discoverable: bool,
+    /// Take the request from the site's options in JSON, as create() or get() gets them; - reads the
+    /// standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["ceremony", "uv", "discoverable"])]
+    options: Option<PathBuf>,
+    /// The policy of the host, for the platforms that have one; `pinward policy check` explains the file.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// The site that the policy is asked about, unless the options name it.
+    #[arg(long, value_name = "RP_ID", requires = "policy")]
+    rp: Option<String>,
     /// What the person does.
     #[arg(long, value_enum, default_value = "accepts")]
     person: PersonArg,
-    /// Print JSON: `run` and `others`, with steps, reasons, verdict and the decoded messages.
+    /// Print JSON: `run`, `advice` and `others`, with steps, reasons, verdict and the decoded messages.
     #[arg(long)]
     json: bool,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum CeremonyArg {
-    /// Registers a credential: navigator.credentials.create().
-    Create,
-    /// Signs in: navigator.credentials.get().
-    Get,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum UvArg {
-    /// userVerification: discouraged.
-    #[value(alias = "discouraged")]
-    Never,
-    /// userVerification: preferred.
-    #[value(alias = "preferred")]
-    IfSet,
-    /// userVerification: required.
-    #[value(alias = "required")]
-    Always,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum PersonArg {
-    /// Does what every dialog asks.
-    Accepts,
-    /// Closes the first dialog.
-    Cancels,
-    /// Mistypes the PIN once.
-    WrongPin,
-}
-
 impl ExplainArgs {
-    fn request(&self) -> Request {
-        Request {
-            ceremony: match self.ceremony {
-                CeremonyArg::Create => Ceremony::Create,
-                CeremonyArg::Get => Ceremony::Get,
-            },
-            user_verification: match self.uv {
-                UvArg::Never => UserVerificationPolicy::Never,
-                UvArg::IfSet => UserVerificationPolicy::IfSet,
-                UvArg::Always => UserVerificationPolicy::Always,
-            },
-            discoverable: self.discoverable,
-        }
+    /// The request, from the options or from the flags.
+    fn request(&self, key: &Profile) -> Result<SiteOptions, crate::Failure> {
+        let Some(file) = &self.options else {
+            return Ok(SiteOptions {
+                request: Request {
+                    ceremony: self.ceremony.ceremony(),
+                    user_verification: self.uv.ok_or("--uv is missing")?.policy(),
+                    discoverable: self.discoverable,
+                },
+                rp_id: None,
+                remarks: Vec::new(),
+            });
+        };
+        let name = say::escaped(&file.display().to_string());
+        let text = if name == "-" {
+            std::io::read_to_string(std::io::stdin())
+        } else {
+            std::fs::read_to_string(file)
+        };
+        let text = text.map_err(|error| format!("{name}: {error}"))?;
+        Ok(SiteOptions::read(&text, key).map_err(|error| format!("{name}: {error}"))?)
+    }
+
+    /// The policy of the host for this site.
+    fn host(&self, named: Option<&str>) -> Result<HostPolicy, crate::Failure> {
+        let Some(file) = &self.policy else {
+            return Ok(HostPolicy::default());
+        };
+        let site = self.rp.as_deref().or(named).unwrap_or(lab::RP_ID);
+        client::policy::check_rp_id(site)?;
+        Ok(policy::read(file)?.for_rp(site))
     }
 }
 
@@ -101,50 +107,58 @@ impl ExplainArgs {
 struct Answer<'a> {
     /// The cell that was asked for.
     run: &'a Run,
+    /// What each party could change.
+    advice: &'a [Advice],
     /// The same on every other platform.
     others: &'a [Run],
+    /// What of the site's options was left out or taken for something else.
+    remarks: &'a [String],
 }
 
 pub(crate) fn run(args: &ExplainArgs) -> Result<(), crate::Failure> {
     let key = names::key(&args.key)?;
+    let site = args.request(&key)?;
     let scenario = Scenario {
         platform: names::platform(&args.platform)?,
-        host: HostPolicy::default(),
+        host: args.host(site.rp_id.as_deref())?,
         key: &key,
         key_state: names::key_state(&args.state)?,
-        request: args.request(),
-        user: match args.person {
-            PersonArg::Accepts => UserAction::Accepts,
-            PersonArg::Cancels => UserAction::Cancels,
-            PersonArg::WrongPin => UserAction::WrongPin,
-        },
+        request: site.request,
+        user: args.person.action(),
     };
     let mut platforms = client::profile::all();
     platforms.retain(|platform| platform.id != scenario.platform.id);
     let run = scenario.run()?;
-    let others = lab::compare(&scenario, &platforms)?;
+    let answer = Answer {
+        run: &run,
+        advice: &scenario.advice(&run)?,
+        others: &lab::compare(&scenario, &platforms)?,
+        remarks: &site.remarks,
+    };
     if args.json {
-        let answer = serde_json::to_string_pretty(&Answer {
-            run: &run,
-            others: &others,
-        })?;
-        return Ok(say::out(&(answer + "\n"))?);
+        let json = serde_json::to_string_pretty(&answer)?;
+        return Ok(say::out(&(json + "\n"))?);
     }
-    Ok(say::out(&text(&run, &others))?)
+    Ok(say::out(&text(&answer))?)
 }
 
-fn text(run: &Run, others: &[Run]) -> String {
+fn text(answer: &Answer<'_>) -> String {
+    let run = answer.run;
     let mut text = String::new();
     let state = format!("{}: {}", run.key.name, run.key_state.name());
     text.push_str(&say::wrapped("Platform  ", 10, &run.platform.name));
     text.push_str(&say::wrapped("Key       ", 10, &state));
     text.push_str(&say::wrapped("Request   ", 10, &request(&run.request)));
-    text.push_str(&say::wrapped("Steps     ", 10, &steps(&run.report)));
+    text.push_str(&say::wrapped(
+        "Steps     ",
+        10,
+        &step_names(&run.report.steps),
+    ));
     text.push_str(&say::wrapped("End       ", 10, &end(run)));
     if let Some(verdict) = &run.verdict {
         text.push_str(&say::wrapped("The site  ", 10, &verdict.help));
     }
-    if let Some(note) = run.note {
+    for note in answer.remarks.iter().map(String::as_str).chain(run.note) {
         text.push_str(&say::wrapped("Note      ", 10, note));
     }
     text.push_str("\nWhy\n");
@@ -155,12 +169,31 @@ fn text(run: &Run, others: &[Run]) -> String {
         let source = format!("[{}] {}", reason.certainty.name(), reason.reference);
         text.push_str(&say::wrapped("    ", 4, &source));
     }
+    changes(&mut text, answer.advice);
+    elsewhere(&mut text, run, answer.others);
+    text
+}
+
+fn changes(text: &mut String, advice: &[Advice]) {
+    text.push_str("\nWhat each party could change\n");
+    if advice.is_empty() {
+        text.push_str("  Nothing that would make a difference here.\n");
+    }
+    let mut last = None;
+    for advice in advice {
+        let who = Some(advice.change.who).filter(|who| last != Some(*who));
+        last = Some(advice.change.who);
+        let first = format!("  {:8}", who.map_or("", |who| who.name()));
+        text.push_str(&say::wrapped(&first, 10, &advice.change.what));
+        let effect = format!("{}: {}", step_names(&advice.steps), advice.effect);
+        text.push_str(&say::wrapped("          -> ", 13, &effect));
+    }
+}
+
+fn elsewhere(text: &mut String, run: &Run, others: &[Run]) {
     text.push_str("\nThe same on other platforms\n");
-    let width = others
-        .iter()
-        .map(|run| run.platform.id.len())
-        .max()
-        .unwrap_or(0);
+    let ids = others.iter().map(|run| run.platform.id.len());
+    let width = ids.max().unwrap_or(0);
     for other in others {
         let same = if agree(run, other) { "  (as here)" } else { "" };
         let ended = other.report.ended.name();
@@ -169,10 +202,9 @@ fn text(run: &Run, others: &[Run]) -> String {
             "  {:width$}  {:7}  {}{same}",
             other.platform.id,
             ended,
-            steps(&other.report)
+            step_names(&other.report.steps)
         );
     }
-    text
 }
 
 fn agree(one: &Run, other: &Run) -> bool {
@@ -208,8 +240,8 @@ fn request(request: &Request) -> String {
     )
 }
 
-fn steps(report: &Report) -> String {
-    let names: Vec<_> = report.steps.iter().map(|step| step.name()).collect();
+fn step_names(steps: &[Step]) -> String {
+    let names: Vec<_> = steps.iter().map(|step| step.name()).collect();
     if names.is_empty() {
         "none".to_owned()
     } else {
@@ -240,36 +272,54 @@ fn end(run: &Run) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use clap::Parser;
+
     use super::*;
 
-    fn answer(platform: &str, uv: UvArg) -> String {
-        let key = names::key("fido-2.1").unwrap();
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: ExplainArgs,
+    }
+
+    fn args(line: &str) -> ExplainArgs {
+        let words = ["explain"].into_iter().chain(line.split_whitespace());
+        Line::parse_from(words).args
+    }
+
+    fn answer(line: &str) -> String {
+        let args = args(line);
+        let key = names::key(&args.key).unwrap();
+        let site = args.request(&key).unwrap();
         let scenario = Scenario {
-            platform: names::platform(platform).unwrap(),
-            host: HostPolicy::default(),
+            platform: names::platform(&args.platform).unwrap(),
+            host: args.host(site.rp_id.as_deref()).unwrap(),
             key: &key,
-            key_state: lab::KeyState::NoPin,
-            request: Request {
-                ceremony: Ceremony::Get,
-                user_verification: match uv {
-                    UvArg::Never => UserVerificationPolicy::Never,
-                    UvArg::IfSet => UserVerificationPolicy::IfSet,
-                    UvArg::Always => UserVerificationPolicy::Always,
-                },
-                discoverable: false,
-            },
-            user: UserAction::Accepts,
+            key_state: names::key_state(&args.state).unwrap(),
+            request: site.request,
+            user: args.person.action(),
         };
-        let others = lab::compare(&scenario, &client::profile::all()).unwrap();
-        text(&scenario.run().unwrap(), &others)
+        let run = scenario.run().unwrap();
+        text(&Answer {
+            run: &run,
+            advice: &scenario.advice(&run).unwrap(),
+            others: &lab::compare(&scenario, &client::profile::all()).unwrap(),
+            remarks: &site.remarks,
+        })
+    }
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        file
     }
 
     #[test]
     fn the_story_of_the_two_updates_is_told() {
-        let before = answer("windows-11-before-kb5065789", UvArg::IfSet);
+        let before = answer("--platform windows-11-before-kb5065789 --uv if-set");
         assert!(before.contains("Steps     touch\n"), "{before}");
         assert!(before.contains("userVerification: preferred"), "{before}");
-        let after = answer("windows-11-after-kb5068861", UvArg::IfSet);
+        let after = answer("--platform windows-11-after-kb5068861 --uv if-set");
         assert!(after.contains("Steps     create-pin"), "{after}");
         assert!(after.contains("the platform: "), "{after}");
         assert!(
@@ -279,8 +329,71 @@ mod tests {
     }
 
     #[test]
+    fn every_party_is_told_what_it_could_change() {
+        let after = answer("--platform windows-11-after-kb5068861 --uv preferred");
+        let (_, changes) = after.split_once("What each party could change\n").unwrap();
+        assert!(
+            changes.starts_with(
+                "  site    send userVerification \"discouraged\"\n          -> touch: Nobody has"
+            ),
+            "{changes}"
+        );
+        assert!(
+            changes.contains("\n  person  set a PIN on the key beforehand\n"),
+            "{changes}"
+        );
+    }
+
+    #[test]
+    fn an_admin_is_told_which_update_helps() {
+        let strict = answer("--platform windows-11-21h2 --uv never --state always-uv-pin-set");
+        assert!(strict.contains("for ever"), "{strict}");
+        let update =
+            "bring the device to Windows 11 22H2 Enterprise\n          -> enter-pin, touch: ";
+        assert!(strict.contains(update), "{strict}");
+    }
+
+    #[test]
+    fn the_request_can_come_from_a_file() {
+        let options = file(
+            r#"{"publicKey":{"challenge":"AAECAwQFBgcICQoLDA0ODw","userVerification":"discouraged",
+               "extensions":{"prf":{}}}}"#,
+        );
+        let path = options.path().to_str().unwrap();
+        let said = answer(&format!(
+            "--platform chromium-linux --options {path} --state pin-set"
+        ));
+        assert!(
+            said.contains("sign-in, userVerification: discouraged, discoverable"),
+            "{said}"
+        );
+        assert!(
+            said.contains("Note      The extension prf is left out."),
+            "{said}"
+        );
+        let args = args(&format!(
+            "--platform webkit --options {path} --key u2f-only"
+        ));
+        std::fs::write(options.path(), "{").unwrap();
+        let key = names::key("u2f-only").unwrap();
+        let error = args.request(&key).unwrap_err().to_string();
+        assert!(error.starts_with(path), "{error}");
+    }
+
+    #[test]
+    fn the_policy_of_the_host_counts_for_its_sites() {
+        let policy = file("[get]\npreferred = \"provision\"\nallow = [\"example.com\"]");
+        let path = policy.path().to_str().unwrap();
+        let line = format!("--platform pinward --uv preferred --policy {path}");
+        let stranger = answer(&line);
+        assert!(stranger.contains("Steps     touch\n"), "{stranger}");
+        let listed = answer(&format!("{line} --rp example.com"));
+        assert!(listed.contains("Steps     create-pin, touch\n"), "{listed}");
+    }
+
+    #[test]
     fn no_line_is_too_wide_to_read() {
-        let text = answer("windows-10-22h2", UvArg::Always);
+        let text = answer("--platform windows-10-22h2 --uv always");
         let why = text.split("\nThe same").next().unwrap();
         // A reference can be one long address.
         let long = why

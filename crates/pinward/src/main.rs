@@ -9,9 +9,11 @@ mod exit;
 mod explain;
 mod key_run;
 mod list;
+mod matrix;
 mod names;
 mod passkeys;
 mod pin;
+mod policy;
 mod reset;
 mod say;
 mod secret;
@@ -41,7 +43,10 @@ struct Cli {
 enum Command {
     Demo(demo::DemoArgs),
     Serve(Box<serve::ServeArgs>),
-    Explain(explain::ExplainArgs),
+    Explain(Box<explain::ExplainArgs>),
+    Matrix(Box<matrix::MatrixArgs>),
+    #[command(subcommand, arg_required_else_help = true)]
+    Policy(policy::PolicyCommand),
     /// Lists the platforms that are known.
     Platforms(names::ListArgs),
     /// Software security keys.
@@ -83,7 +88,7 @@ fn exit_code(failure: &(dyn std::error::Error + 'static)) -> u8 {
     if let Some(fault) = failure.downcast_ref::<exit::Fault>() {
         return fault.exit as u8;
     }
-    if failure.is::<names::UnknownName>() {
+    if failure.is::<names::UnknownName>() || failure.is::<policy::WrongPolicy>() {
         2
     } else {
         1
@@ -95,6 +100,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Demo(args) => Ok(demo::run(&args)?),
         Command::Serve(args) => Ok(serve::run(*args)?),
         Command::Explain(args) => explain::run(&args),
+        Command::Matrix(args) => matrix::run(&args),
+        Command::Policy(command) => policy::run(&command),
         Command::Platforms(args) => names::platforms(&args),
         Command::Key(KeyCommand::Run(args)) => Ok(key_run::run(&args)?),
         Command::Key(KeyCommand::Profiles(args)) => names::key_profiles(&args),

@@ -5,12 +5,73 @@ use std::path::Path;
 use std::sync::Arc;
 
 use authenticator::Profile;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use client::profile::PlatformProfile;
-use lab::KeyState;
+use lab::{Ceremony, KeyState, UserAction};
+use rp::policy::UserVerificationPolicy;
 use serde_json::json;
 
 use crate::say;
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum CeremonyArg {
+    /// Registers a credential: navigator.credentials.create().
+    Create,
+    /// Signs in: navigator.credentials.get().
+    Get,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum UvArg {
+    /// userVerification: discouraged.
+    #[value(alias = "discouraged")]
+    Never,
+    /// userVerification: preferred.
+    #[value(alias = "preferred")]
+    IfSet,
+    /// userVerification: required.
+    #[value(alias = "required")]
+    Always,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum PersonArg {
+    /// Does what every dialog asks.
+    Accepts,
+    /// Closes the first dialog.
+    Cancels,
+    /// Mistypes the PIN once.
+    WrongPin,
+}
+
+impl CeremonyArg {
+    pub(crate) fn ceremony(self) -> Ceremony {
+        match self {
+            Self::Create => Ceremony::Create,
+            Self::Get => Ceremony::Get,
+        }
+    }
+}
+
+impl UvArg {
+    pub(crate) fn policy(self) -> UserVerificationPolicy {
+        match self {
+            Self::Never => UserVerificationPolicy::Never,
+            Self::IfSet => UserVerificationPolicy::IfSet,
+            Self::Always => UserVerificationPolicy::Always,
+        }
+    }
+}
+
+impl PersonArg {
+    pub(crate) fn action(self) -> UserAction {
+        match self {
+            Self::Accepts => UserAction::Accepts,
+            Self::Cancels => UserAction::Cancels,
+            Self::WrongPin => UserAction::WrongPin,
+        }
+    }
+}
 
 /// A name that means nothing here; the names that do.
 #[derive(Debug, thiserror::Error)]
