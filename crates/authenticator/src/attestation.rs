@@ -1,4 +1,5 @@
-//! Attestation statements of new credentials (WebAuthn L3 §6.5, §8.2 packed, §8.7 none).
+//! Attestation statements of new credentials (WebAuthn L3 §6.5, §8.2 packed, §8.6 fido-u2f,
+//! §8.7 none).
 
 use ctap::{Raw, Status};
 use minicbor::Encoder;
@@ -15,26 +16,71 @@ pub(crate) struct Attestation {
     pub(crate) att_stmt: Raw,
 }
 
+/// A format that this key can make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    None,
+    Packed,
+    FidoU2f,
+}
+
+/// The new credential.
+pub(crate) struct Attested<'a> {
+    pub(crate) rp_id_hash: &'a [u8; 32],
+    pub(crate) client_data_hash: &'a [u8; 32],
+    pub(crate) id: &'a [u8],
+    pub(crate) key: (CoseAlgorithm, &'a SigningKey),
+    /// Authenticator data followed by the client data hash.
+    pub(crate) signed: &'a [u8],
+}
+
 impl Authenticator {
-    /// Whether the platform wants none (attestationFormatsPreference, CTAP 2.2).
-    pub(crate) fn wants_none(&self, preference: Option<&[String]>) -> bool {
+    /// The formats that the key lists in getInfo: "none" is always understood and must not be listed.
+    pub(crate) fn attestation_formats(&self) -> Vec<String> {
+        let attestation = &self.profile.attestation;
+        let mut formats = Vec::new();
+        if attestation.kind != AttestationKind::None {
+            formats.push("packed".to_owned());
+        }
+        if attestation.fido_u2f {
+            formats.push("fido-u2f".to_owned());
+        }
+        formats
+    }
+
+    /// The format for a new credential: the first of attestationFormatsPreference (CTAP 2.2) that the
+    /// key can make, else its own.
+    pub(crate) fn attestation_format(
+        &self,
+        preference: Option<&[String]>,
+        algorithm: CoseAlgorithm,
+    ) -> Format {
+        let attestation = &self.profile.attestation;
         let preference = preference
             .filter(|_| self.profile.members >= Members::V23)
             .unwrap_or_default();
-        // The first format that the key can make counts; "none" can always be made.
-        preference
-            .iter()
-            .find(|format| matches!(format.as_str(), "none" | "packed"))
-            .is_some_and(|f| f == "none")
+        let own = match attestation.kind {
+            AttestationKind::None => Format::None,
+            AttestationKind::SelfAttestation | AttestationKind::Basic => Format::Packed,
+        };
+        let makes = |name: &String| match name.as_str() {
+            "none" => Some(Format::None),
+            "packed" if own == Format::Packed => Some(Format::Packed),
+            // §8.6 knows one algorithm.
+            "fido-u2f" if attestation.fido_u2f && algorithm == CoseAlgorithm::ES256 => {
+                Some(Format::FidoU2f)
+            }
+            _ => None,
+        };
+        preference.iter().find_map(makes).unwrap_or(own)
     }
 
-    /// Attests a new credential. `signed` is authenticator data followed by the client data hash.
+    /// Attests a new credential.
     pub(crate) fn attest(
         &self,
-        none: bool,
+        format: Format,
         enterprise: bool,
-        credential: (CoseAlgorithm, &SigningKey),
-        signed: &[u8],
+        new: &Attested<'_>,
     ) -> Result<Attestation, Status> {
         if enterprise {
             let subject = Subject {
@@ -43,15 +89,32 @@ impl Authenticator {
                 serial: Some(self.state.serial()),
             };
             let attester = Attester::new(subject).map_err(|CryptoError| Status::OTHER)?;
-            return packed_basic(&attester, signed);
+            return packed_basic(&attester, new.signed);
         }
-        match self.profile.attestation.kind {
-            _ if none => self::none(),
-            AttestationKind::None => self::none(),
-            AttestationKind::SelfAttestation => packed_self(credential, signed),
-            AttestationKind::Basic => packed_basic(&self.attester, signed),
+        match (format, self.profile.attestation.kind) {
+            (Format::None, _) | (_, AttestationKind::None) => none(),
+            (Format::FidoU2f, _) => fido_u2f(&self.attester, new),
+            (Format::Packed, AttestationKind::SelfAttestation) => packed_self(new.key, new.signed),
+            (Format::Packed, AttestationKind::Basic) => packed_basic(&self.attester, new.signed),
         }
     }
+}
+
+/// §8.6: what U2F signs at a registration, and the certificate.
+fn fido_u2f(attester: &Attester, new: &Attested<'_>) -> Result<Attestation, Status> {
+    let public_key = crate::u2f::point(&new.key.1.public_key()).ok_or(Status::OTHER)?;
+    let signed =
+        ctap::u2f::register_signed_data(new.rp_id_hash, new.client_data_hash, new.id, &public_key);
+    let signature = attester
+        .sign(&signed)
+        .map_err(|CryptoError| Status::OTHER)?;
+    let certificate = attester
+        .certificate()
+        .map_err(|CryptoError| Status::OTHER)?;
+    statement("fido-u2f", |e| {
+        e.map(2)?.str("sig")?.bytes(&signature)?;
+        e.str("x5c")?.array(1)?.bytes(certificate).map(drop)
+    })
 }
 
 fn none() -> Result<Attestation, Status> {

@@ -14,6 +14,7 @@ use crate::certificate::{Attester, Subject};
 use crate::client_pin::TokenRequest;
 use crate::credential::CredentialSource;
 use crate::crypto::{CryptoError, SigningKey};
+use crate::large_blobs::Fragments;
 use crate::presence::{self, Interaction, Purpose, UserEvent, UserPresent};
 use crate::profile::{Members, Profile, ProfileError};
 use crate::state::{Change, State};
@@ -77,6 +78,7 @@ pub(crate) enum Continuation {
     Assertions(Box<get_assertion::Remaining>),
     Management(credential_management::Remaining),
     Enrollment(Enrollment),
+    LargeBlobs(Fragments),
 }
 
 struct Waiting {
@@ -113,6 +115,8 @@ pub struct Authenticator {
     /// Wrong PINs in a row since power-up (§6.5.5.7: three end it until a power cycle).
     pub(crate) mismatches: u8,
     pub(crate) u2f_touch: Option<U2fTouch>,
+    /// The wire that the key hangs on, if it was told.
+    pub(crate) transport: Option<String>,
     key_agreement: [Option<KeyAgreementKey>; 2],
     continuation: Option<(Channel, Continuation)>,
     waiting: Option<Waiting>,
@@ -147,6 +151,7 @@ impl Authenticator {
             token: None,
             mismatches: 0,
             u2f_touch: None,
+            transport: None,
             key_agreement: [None, None],
             continuation: None,
             waiting: None,
@@ -171,6 +176,12 @@ impl Authenticator {
         self.continuation = None;
         self.waiting = None;
         self.loaded_keys.clear();
+    }
+
+    /// Tells the key which wire it hangs on, by its WebAuthn name ("usb", "nfc" ...): a profile can
+    /// have wires over which it cannot be reset (`transportsForReset`).
+    pub fn connect(&mut self, transport: &str) {
+        self.transport = Some(transport.to_owned());
     }
 
     /// What the key is.
@@ -223,7 +234,7 @@ impl Authenticator {
         };
         // Too late is too late, even if the timeout was not reported.
         let event = match event {
-            UserEvent::Touch | UserEvent::Finger(_)
+            UserEvent::Touch | UserEvent::LongTouch | UserEvent::Finger(_)
                 if env.now >= waiting.interaction.deadline() =>
             {
                 UserEvent::Timeout
@@ -250,15 +261,25 @@ impl Authenticator {
                 channel,
                 env,
             ),
-            (UserEvent::Touch, interaction @ Interaction::BuiltInUv { .. }) => {
-                Ok(Step::Wait(waiting.command, interaction))
-            }
-            (UserEvent::Touch | UserEvent::Finger(_), Interaction::Touch { .. }) => {
-                match presence::touch(event) {
-                    Some(present) => self.touched(waiting.command, present, channel, env),
-                    None => Err(Status::OPERATION_DENIED),
-                }
-            }
+            // A touch is no finger to compare, and a short touch is no long one.
+            (
+                UserEvent::Touch | UserEvent::LongTouch,
+                interaction @ Interaction::BuiltInUv { .. },
+            )
+            | (
+                UserEvent::Touch | UserEvent::Finger(_),
+                interaction @ Interaction::Touch {
+                    purpose: Purpose::ResetByLongTouch,
+                    ..
+                },
+            ) => Ok(Step::Wait(waiting.command, interaction)),
+            (
+                UserEvent::Touch | UserEvent::LongTouch | UserEvent::Finger(_),
+                Interaction::Touch { .. },
+            ) => match presence::touch(event) {
+                Some(present) => self.touched(waiting.command, present, channel, env),
+                None => Err(Status::OPERATION_DENIED),
+            },
         };
         self.settle(channel, step)
     }
@@ -296,7 +317,7 @@ impl Authenticator {
             Command::MakeCredential => self.make_credential(parameters, env),
             Command::GetAssertion => self.get_assertion(parameters, channel, env),
             Command::GetNextAssertion => self.get_next_assertion(continuation, channel, env),
-            Command::GetInfo => Ok(Step::Reply(self.get_info())),
+            Command::GetInfo => Ok(Step::Reply(self.get_info(env))),
             Command::ClientPin => self.client_pin(parameters, env),
             Command::Reset => self.reset(env),
             // Keys before 2.1 select by an empty pinUvAuthParam.
@@ -317,6 +338,9 @@ impl Authenticator {
                 if self.profile.options.user_verification_mgmt_preview =>
             {
                 self.bio_enrollment(parameters, continuation, channel, env)
+            }
+            Command::LargeBlobs if self.profile.options.large_blobs => {
+                self.large_blobs(parameters, continuation, channel, env)
             }
             _ => Err(Status::INVALID_COMMAND),
         }

@@ -6,6 +6,7 @@ use ctap::Status;
 
 use crate::authenticator::{Authenticator, Channel, Env, Handled, Pending, Step};
 use crate::presence::{self, FingerMatch, Interaction, Purpose, UserPresent, UserVerified};
+use crate::profile::Members;
 use crate::state::{Change, MAX_UV_RETRIES};
 
 impl Authenticator {
@@ -33,7 +34,12 @@ impl Authenticator {
         }
         // Count down before the comparison, as with the PIN.
         let retries = self.state.uv_retries().saturating_sub(1);
-        self.commit(env, &[Change::SetUvRetries(retries)])?;
+        let mut counted = vec![Change::SetUvRetries(retries)];
+        if self.counts_uv() {
+            // Failed ones included.
+            counted.push(Change::SetUvCount(self.state.uv_count().saturating_add(1)));
+        }
+        self.commit(env, &counted)?;
         let Some(evidence) = presence::finger(finger) else {
             let attempts_left = attempts_left.saturating_sub(1);
             if attempts_left > 0 && retries > 0 {
@@ -50,6 +56,12 @@ impl Authenticator {
         };
         self.commit(env, &[Change::SetUvRetries(MAX_UV_RETRIES)])?;
         self.verified(command, evidence, channel, env)
+    }
+
+    /// Whether the key reports uvCountSinceLastPinEntry (CTAP 2.2).
+    pub(crate) fn counts_uv(&self) -> bool {
+        let has = &self.profile.options;
+        self.profile.members >= Members::V23 && has.uv && has.client_pin
     }
 
     fn verified(
@@ -87,7 +99,7 @@ impl Authenticator {
         let pin_serves = self.state.pin().is_some()
             && !self.profile.options.no_mc_ga_permissions_with_client_pin;
         if pin_serves {
-            Status::PUAT_REQUIRED
+            self.deviate_on_refusal(Status::PUAT_REQUIRED)
         } else if blocked {
             Status::PIN_BLOCKED
         } else {

@@ -10,6 +10,8 @@ use crate::presence::{Purpose, UserPresent, UserVerified};
 use crate::state::{Change, Config, MAX_PIN_RETRIES, MAX_UV_RETRIES};
 use crate::token::{Limits, PinUvAuthToken, Scope};
 
+const PERSISTENT: Permissions = Permissions::PERSISTENT_CREDENTIAL_MANAGEMENT_READ_ONLY;
+
 /// getPinUvAuthTokenUsingUvWithPermissions, while the person is asked for a finger.
 pub(crate) struct TokenRequest {
     secret: SharedSecret,
@@ -116,15 +118,14 @@ impl Authenticator {
             force_pin_change: false,
             ..self.state.config().clone()
         };
-        self.commit(
-            env,
-            &[
-                Change::SetPin(pin),
-                Change::SetPinRetries(MAX_PIN_RETRIES),
-                Change::SetUvRetries(MAX_UV_RETRIES),
-                Change::SetConfig(config),
-            ],
-        )?;
+        let mut changes = vec![
+            Change::SetPin(pin),
+            Change::SetPinRetries(MAX_PIN_RETRIES),
+            Change::SetUvRetries(MAX_UV_RETRIES),
+            Change::SetConfig(config),
+        ];
+        changes.extend(self.revoke_persistent_token());
+        self.commit(env, &changes)?;
         self.mismatches = 0;
         self.token = None;
         Ok(Step::Reply(Vec::new()))
@@ -164,14 +165,13 @@ impl Authenticator {
             force_pin_change: false,
             ..config.clone()
         };
-        self.commit(
-            env,
-            &[
-                Change::SetPin(pin),
-                Change::SetPinRetries(MAX_PIN_RETRIES),
-                Change::SetConfig(config),
-            ],
-        )?;
+        let mut changes = vec![
+            Change::SetPin(pin),
+            Change::SetPinRetries(MAX_PIN_RETRIES),
+            Change::SetConfig(config),
+        ];
+        changes.extend(self.revoke_persistent_token());
+        self.commit(env, &changes)?;
         self.token = None;
         Ok(Step::Reply(Vec::new()))
     }
@@ -287,6 +287,10 @@ impl Authenticator {
         }
         // Undefined permissions are passed over.
         let permissions = Permissions((bits & 0x7f) as u8);
+        // The persistent token is for one thing only (CTAP 2.2).
+        if permissions.contains(PERSISTENT) && permissions != PERSISTENT {
+            return Err(Status::UNAUTHORIZED_PERMISSION);
+        }
         for (permission, authorized) in self.authorizations(by) {
             if permissions.contains(permission) && !authorized {
                 return Err(Status::UNAUTHORIZED_PERMISSION);
@@ -322,12 +326,8 @@ impl Authenticator {
             (Permissions::CREDENTIAL_MANAGEMENT, has.cred_mgmt),
             (Permissions::AUTHENTICATOR_CONFIG, config),
             (Permissions::BIO_ENROLLMENT, enrolment),
-            // No profile has these yet.
-            (Permissions::LARGE_BLOB_WRITE, false),
-            (
-                Permissions::PERSISTENT_CREDENTIAL_MANAGEMENT_READ_ONLY,
-                false,
-            ),
+            (Permissions::LARGE_BLOB_WRITE, has.large_blobs),
+            (PERSISTENT, has.per_cred_mgmt_ro),
         ]
     }
 
@@ -339,6 +339,11 @@ impl Authenticator {
         scope: Scope,
         env: &mut Env<'_>,
     ) -> Handled {
+        // §6.5.5.7.2 step 12 and .3 step 11: the persistent token leaves the other one alone.
+        if scope.permissions == PERSISTENT {
+            let token = self.grant_persistent_token(env)?;
+            return token_answer(secret, &token.0, env);
+        }
         let protocol: PinUvAuthProtocol = secret.protocol();
         let contactless = !self
             .profile
@@ -352,13 +357,22 @@ impl Authenticator {
         let token = PinUvAuthToken::begin_using_pin_uv_auth_token(
             protocol, verified, present, scope, limits, env.now, env.rng,
         );
-        let encrypted = secret.encrypt(token.value(), env.rng)?;
+        let answer = token_answer(secret, token.value(), env)?;
         self.token = Some(token);
-        Ok(answer(&Response {
-            pin_uv_auth_token: Some(SecretBytes::from(encrypted)),
-            ..Response::default()
-        }))
+        Ok(answer)
     }
+}
+
+fn token_answer(
+    secret: &SharedSecret,
+    token: &[u8; 32],
+    env: &mut Env<'_>,
+) -> Result<Step, Status> {
+    let encrypted = secret.encrypt(token, env.rng)?;
+    Ok(answer(&Response {
+        pin_uv_auth_token: Some(SecretBytes::from(encrypted)),
+        ..Response::default()
+    }))
 }
 
 fn need<T>(parameter: &Option<T>) -> Result<&T, Status> {

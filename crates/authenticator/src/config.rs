@@ -10,10 +10,11 @@ use crate::profile::Extension;
 use crate::state::{Change, Config};
 
 /// The subcommands that this key knows.
-pub(crate) const SUB_COMMANDS: [SubCommand; 3] = [
+pub(crate) const SUB_COMMANDS: [SubCommand; 4] = [
     SubCommand::EnableEnterpriseAttestation,
     SubCommand::ToggleAlwaysUv,
     SubCommand::SetMinPinLength,
+    SubCommand::EnableLongTouchForReset,
 ];
 
 impl Authenticator {
@@ -24,7 +25,8 @@ impl Authenticator {
             SubCommand::EnableEnterpriseAttestation => has.ep,
             SubCommand::ToggleAlwaysUv => has.always_uv.is_some(),
             SubCommand::SetMinPinLength => has.set_min_pin_length,
-            SubCommand::EnableLongTouchForReset | SubCommand::VendorPrototype => false,
+            SubCommand::EnableLongTouchForReset => self.profile.reset.long_touch,
+            SubCommand::VendorPrototype => false,
         }
     }
 
@@ -51,12 +53,19 @@ impl Authenticator {
                 ..config
             },
             SubCommand::SetMinPinLength => self.set_min_pin_length(config, &request)?,
-            SubCommand::EnableLongTouchForReset | SubCommand::VendorPrototype => {
-                return Err(Status::INVALID_PARAMETER);
-            }
+            // §6.11: there is no way back but a reset.
+            SubCommand::EnableLongTouchForReset => Config {
+                long_touch_for_reset: true,
+                ..config
+            },
+            SubCommand::VendorPrototype => return Err(Status::INVALID_PARAMETER),
         };
         let forced = config.force_pin_change && !self.state.config().force_pin_change;
-        self.commit(env, &[Change::SetConfig(config)])?;
+        let mut changes = vec![Change::SetConfig(config)];
+        if forced {
+            changes.extend(self.revoke_persistent_token());
+        }
+        self.commit(env, &changes)?;
         if forced {
             // What the old PIN gave is of no use any more.
             self.token = None;
@@ -111,14 +120,20 @@ impl Authenticator {
             Some(rp_ids) => rp_ids,
             None => config.min_pin_length_rp_ids.clone(),
         };
-        // No profile has a complexity policy yet, so there is none to switch on.
+        // CTAP 2.3: the policy is switched on for good. Whether the PIN that is set would pass cannot
+        // be told from its hash, so it must be changed.
+        let mut pin_complexity_policy = config.pin_complexity_policy;
         if params.pin_complexity_policy == Some(true) {
-            return Err(Status::INVALID_PARAMETER);
+            let enforced = self.pin_complexity_option();
+            force_pin_change |=
+                !enforced.ok_or(Status::INVALID_PARAMETER)? && self.state.pin().is_some();
+            pin_complexity_policy = true;
         }
         Ok(Config {
             min_pin_length: (new_min_pin_length != self.profile.pin.min_length)
                 .then_some(new_min_pin_length),
             min_pin_length_rp_ids,
+            pin_complexity_policy,
             force_pin_change: config.force_pin_change || force_pin_change,
             ..config
         })

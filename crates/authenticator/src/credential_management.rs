@@ -49,7 +49,7 @@ impl Authenticator {
                 Err(Status::INVALID_SUBCOMMAND)
             }
             command => {
-                let bound = self.authorize_management(&request)?;
+                let bound = self.authorize_management(command, &request)?;
                 let params = match &request.sub_command_params {
                     Some(params) => SubCommandParams::decode(params.as_bytes())?,
                     None => SubCommandParams::default(),
@@ -60,7 +60,11 @@ impl Authenticator {
     }
 
     /// The token verifies and has the permission; returns the RP ID that it is bound to.
-    fn authorize_management(&mut self, request: &Request) -> Result<Option<String>, Status> {
+    fn authorize_management(
+        &mut self,
+        command: SubCommand,
+        request: &Request,
+    ) -> Result<Option<String>, Status> {
         let param = request
             .pin_uv_auth_param
             .as_ref()
@@ -68,6 +72,16 @@ impl Authenticator {
         let protocol = self.protocol(request.pin_uv_auth_protocol)?;
         let message =
             authenticated_message(request.sub_command, request.sub_command_params.as_ref());
+        // CTAP 2.2: the persistent token reads, for all relying parties.
+        let reads = matches!(
+            command,
+            SubCommand::GetCredsMetadata
+                | SubCommand::EnumerateRpsBegin
+                | SubCommand::EnumerateCredentialsBegin
+        );
+        if reads && self.verify_persistent_token(protocol, &message, param) {
+            return Ok(None);
+        }
         let token = self.verify_token(
             protocol,
             &message,
@@ -196,6 +210,11 @@ impl Authenticator {
                 .profile
                 .has(crate::profile::Extension::CredProtect)
                 .then(|| CredProtect::number(source.cred_protect)),
+            large_blob_key: self.large_blob_key(&source),
+            third_party_payment: self
+                .profile
+                .has(crate::profile::Extension::ThirdPartyPayment)
+                .then_some(source.third_party_payment),
             ..Response::default()
         }))
     }
@@ -209,7 +228,7 @@ impl Authenticator {
     ) -> Handled {
         let source = self.managed(params, bound)?;
         self.forget_loaded(&source.id);
-        self.commit(env, &[Change::DeleteCredential(source.id.clone())])?;
+        self.commit_credentials(vec![Change::DeleteCredential(source.id.clone())], env)?;
         Ok(Step::Reply(Vec::new()))
     }
 
@@ -229,7 +248,7 @@ impl Authenticator {
             user: Some(user),
             ..CredentialSource::clone(&source)
         };
-        self.commit(env, &[Change::PutCredential(Arc::new(updated))])?;
+        self.commit_credentials(vec![Change::PutCredential(Arc::new(updated))], env)?;
         Ok(Step::Reply(Vec::new()))
     }
 

@@ -5,11 +5,13 @@
 //! crate draws for itself: the nonces of ECDSA signatures, and RSA keys.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::cipher::{AES_128, EncryptingKey, EncryptionContext, UnboundCipherKey};
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair,
-    EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
+    EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, ML_DSA_44_SIGNING, ML_DSA_65_SIGNING,
+    PqdsaKeyPair, PqdsaSigningAlgorithm, RSA_PKCS1_SHA256, RsaKeyPair,
 };
 use aws_lc_rs::{constant_time, digest, hmac, rsa};
 use rand_core::CryptoRng;
@@ -39,6 +41,20 @@ pub(crate) fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
 /// Equality without telling by time where the two differ.
 pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
     constant_time::verify_slices_are_equal(a, b).is_ok()
+}
+
+/// AES-128-CBC of one block, without padding.
+pub(crate) fn aes_128_cbc(
+    key: &[u8; 16],
+    iv: &[u8; 16],
+    mut block: [u8; 16],
+) -> Result<[u8; 16], CryptoError> {
+    let key = UnboundCipherKey::new(&AES_128, key).map_err(|_| CryptoError)?;
+    EncryptingKey::cbc(key)
+        .map_err(|_| CryptoError)?
+        .less_safe_encrypt(&mut block, EncryptionContext::Iv128((*iv).into()))
+        .map_err(|_| CryptoError)?;
+    Ok(block)
 }
 
 const NONCE: usize = 12;
@@ -93,8 +109,8 @@ fn gcm(key: &[u8; 32]) -> Result<LessSafeKey, CryptoError> {
         .map_err(|_| CryptoError)
 }
 
-/// A private key as it is stored: the scalar of an EC key, the seed of an Ed25519 key, the PKCS#8
-/// document of an RSA key.
+/// A private key as it is stored: the scalar of an EC key, the seed of an Ed25519 or ML-DSA key, the
+/// PKCS#8 document of an RSA key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyMaterial {
     /// What the key signs with.
@@ -110,11 +126,13 @@ impl core::fmt::Debug for KeyMaterial {
 }
 
 /// Algorithms that this crate can make keys for.
-pub(crate) const ALGORITHMS: [CoseAlgorithm; 4] = [
+pub(crate) const ALGORITHMS: [CoseAlgorithm; 6] = [
     CoseAlgorithm::ES256,
     CoseAlgorithm::EDDSA,
     CoseAlgorithm::ES384,
     CoseAlgorithm::RS256,
+    CoseAlgorithm::ML_DSA_44,
+    CoseAlgorithm::ML_DSA_65,
 ];
 
 /// A private key ready to sign.
@@ -122,6 +140,7 @@ pub(crate) enum SigningKey {
     Ecdsa(CoseAlgorithm, EcdsaKeyPair),
     EdDsa(Ed25519KeyPair),
     Rsa(Box<RsaKeyPair>),
+    MlDsa(CoseAlgorithm, PqdsaKeyPair),
 }
 
 impl SigningKey {
@@ -137,7 +156,10 @@ impl SigningKey {
             return Ok((KeyMaterial { algorithm, bytes }, Self::Rsa(Box::new(key))));
         }
         let length = match algorithm {
-            CoseAlgorithm::ES256 | CoseAlgorithm::EDDSA => 32,
+            CoseAlgorithm::ES256
+            | CoseAlgorithm::EDDSA
+            | CoseAlgorithm::ML_DSA_44
+            | CoseAlgorithm::ML_DSA_65 => 32,
             CoseAlgorithm::ES384 => 48,
             _ => return Err(CryptoError),
         };
@@ -169,6 +191,8 @@ impl SigningKey {
             CoseAlgorithm::RS256 => RsaKeyPair::from_pkcs8(bytes)
                 .map(|key| Self::Rsa(Box::new(key)))
                 .map_err(|_| CryptoError),
+            CoseAlgorithm::ML_DSA_44 => ml_dsa(&ML_DSA_44_SIGNING, material),
+            CoseAlgorithm::ML_DSA_65 => ml_dsa(&ML_DSA_65_SIGNING, material),
             _ => Err(CryptoError),
         }
     }
@@ -197,6 +221,10 @@ impl SigningKey {
                 crv: curve::ED25519,
                 x: pair.public_key().as_ref().to_vec(),
             },
+            Self::MlDsa(alg, pair) => CoseKey::Akp {
+                alg: *alg,
+                pub_: pair.public_key().as_ref().to_vec(),
+            },
             Self::Rsa(pair) => {
                 let (n, e) = rsa_public_key(pair.public_key().as_ref()).unwrap_or_default();
                 CoseKey::Rsa {
@@ -220,6 +248,14 @@ impl SigningKey {
                 .try_sign(message)
                 .map(|s| s.as_ref().to_vec())
                 .map_err(|_| CryptoError),
+            Self::MlDsa(_, pair) => {
+                let mut signature = vec![0; pair.algorithm().signature_len()];
+                let length = pair
+                    .sign(message, &mut signature)
+                    .map_err(|_| CryptoError)?;
+                signature.truncate(length);
+                Ok(signature)
+            }
             Self::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
                 pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature)
@@ -292,12 +328,21 @@ fn ecdsa(
     EcdsaKeyPair::from_pkcs8(algorithm, &pkcs8).map_err(|_| CryptoError)
 }
 
+fn ml_dsa(
+    algorithm: &'static PqdsaSigningAlgorithm,
+    material: &KeyMaterial,
+) -> Result<SigningKey, CryptoError> {
+    PqdsaKeyPair::from_seed(algorithm, &material.bytes)
+        .map(|pair| SigningKey::MlDsa(material.algorithm, pair))
+        .map_err(|_| CryptoError)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
     use aws_lc_rs::signature::{
-        ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ED25519, RSA_PKCS1_2048_8192_SHA256,
-        UnparsedPublicKey, VerificationAlgorithm,
+        ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ED25519, ML_DSA_44, ML_DSA_65,
+        RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm,
     };
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
@@ -328,7 +373,10 @@ mod tests {
             CoseKey::Rsa { n, e, .. } => aws_lc_rs::signature::RsaPublicKeyComponents { n, e }
                 .verify(&RSA_PKCS1_2048_8192_SHA256, message, signature)
                 .is_ok(),
-            CoseKey::Akp { .. } => false,
+            CoseKey::Akp { alg, pub_ } if *alg == CoseAlgorithm::ML_DSA_44 => {
+                check(&ML_DSA_44, pub_.clone())
+            }
+            CoseKey::Akp { pub_, .. } => check(&ML_DSA_65, pub_.clone()),
         }
     }
 
@@ -362,10 +410,24 @@ mod tests {
             CoseAlgorithm::ES256,
             CoseAlgorithm::EDDSA,
             CoseAlgorithm::ES384,
+            CoseAlgorithm::ML_DSA_44,
+            CoseAlgorithm::ML_DSA_65,
         ] {
             let make = || SigningKey::generate(algorithm, &mut rng()).unwrap().0;
             assert_eq!(make(), make());
         }
+    }
+
+    #[test]
+    fn one_block_of_cbc_is_that_of_sp_800_38a() {
+        // NIST SP 800-38A F.2.1, first block.
+        let unhex = |text: &str| u128::from_str_radix(text, 16).unwrap().to_be_bytes();
+        let block = aes_128_cbc(
+            &unhex("2b7e151628aed2a6abf7158809cf4f3c"),
+            &unhex("000102030405060708090a0b0c0d0e0f"),
+            unhex("6bc1bee22e409f96e93d7e117393172a"),
+        );
+        assert_eq!(block, Ok(unhex("7649abac8119b246cee98e9b12e9197d")));
     }
 
     #[test]

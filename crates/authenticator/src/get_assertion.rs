@@ -29,6 +29,8 @@ struct Common {
     present: Option<UserPresent>,
     salts: Option<Salts>,
     wants_blob: bool,
+    wants_large_blob_key: bool,
+    wants_third_party_payment: bool,
 }
 
 /// A request that was accepted so far, with the evidence that was found.
@@ -100,7 +102,7 @@ impl Authenticator {
         self.check_list(request.allow_list.as_deref())?;
         // Step 5.
         if let Decision::Reject(status) = decision {
-            return Err(status);
+            return Err(self.deviate_on_refusal(status));
         }
         let common = Common {
             rp_id_hash: crypto::sha256(request.rp_id.as_bytes()),
@@ -109,6 +111,8 @@ impl Authenticator {
             present: None,
             salts: None,
             wants_blob: false,
+            wants_large_blob_key: false,
+            wants_third_party_payment: false,
         };
         let mut prepared = Prepared {
             request,
@@ -198,6 +202,15 @@ impl Authenticator {
         };
         prepared.common.wants_blob =
             self.profile.has(Extension::CredBlob) && input.cred_blob == Some(true);
+        prepared.common.wants_third_party_payment = self.profile.has(Extension::ThirdPartyPayment)
+            && input.third_party_payment == Some(true);
+        if self.profile.has(Extension::LargeBlobKey) {
+            // §12.3: if it is there, it is true.
+            if input.large_blob_key == Some(false) {
+                return Err(Status::INVALID_OPTION);
+            }
+            prepared.common.wants_large_blob_key = input.large_blob_key.is_some();
+        }
         if let Some(BoolOr::Other(salts)) = input
             .hmac_secret
             .filter(|_| self.profile.has(Extension::HmacSecret))
@@ -315,7 +328,7 @@ impl Authenticator {
         let mut signed = authenticator_data::encode(
             &common.rp_id_hash,
             presence::flags(common.present, common.verified),
-            counter,
+            self.deviate_on_counter(counter),
             None,
             extensions.as_deref(),
         );
@@ -334,7 +347,10 @@ impl Authenticator {
             user: user(source, common.verified),
             number_of_credentials,
             user_selected: None,
-            large_blob_key: None,
+            large_blob_key: common
+                .wants_large_blob_key
+                .then(|| self.large_blob_key(source))
+                .flatten(),
             unsigned_extension_outputs: None,
         };
         Ok(response.encode())
@@ -360,7 +376,9 @@ impl Authenticator {
         let output = ExtensionsOutput {
             cred_blob,
             hmac_secret,
-            ..ExtensionsOutput::default()
+            third_party_payment: common
+                .wants_third_party_payment
+                .then_some(source.third_party_payment),
         };
         Ok((output != ExtensionsOutput::default()).then(|| output.encode()))
     }

@@ -3,10 +3,10 @@
 use ctap::entities::{CredentialParameters, PUBLIC_KEY};
 use ctap::get_info::{Options, Response};
 
-use crate::authenticator::Authenticator;
+use crate::authenticator::{Authenticator, Env};
 use crate::config::SUB_COMMANDS;
 use crate::pin::MAX_PIN_BYTES;
-use crate::profile::{AttestationKind, Extension, Members, Version};
+use crate::profile::{Extension, Members, Version};
 
 /// Of a response in which every member is absent.
 fn empty(aaguid: [u8; 16]) -> Response {
@@ -47,7 +47,7 @@ fn empty(aaguid: [u8; 16]) -> Response {
 
 impl Authenticator {
     /// Answers authenticatorGetInfo.
-    pub(crate) fn get_info(&self) -> Vec<u8> {
+    pub(crate) fn get_info(&self, env: &mut Env<'_>) -> Vec<u8> {
         let members = self.profile.members;
         let mut info = self.members_of_2_0();
         if members >= Members::V21Pre {
@@ -57,7 +57,7 @@ impl Authenticator {
             self.add_members_of_2_1(&mut info);
         }
         if members >= Members::V23 {
-            self.add_members_of_2_3(&mut info);
+            self.add_members_of_2_3(&mut info, env);
         }
         info.encode()
     }
@@ -122,6 +122,10 @@ impl Authenticator {
         if profile.has(Extension::CredBlob) {
             info.max_cred_blob_length = Some(profile.credentials.max_cred_blob_length as u64);
         }
+        if profile.options.large_blobs {
+            let longest = profile.credentials.max_large_blob_array;
+            info.max_serialized_large_blob_array = Some(longest as u64);
+        }
         if profile.options.set_min_pin_length {
             info.max_rp_ids_for_set_min_pin_length = Some(profile.pin.max_rp_ids.into());
         }
@@ -135,13 +139,23 @@ impl Authenticator {
         }
     }
 
-    fn add_members_of_2_3(&self, info: &mut Response) {
+    fn add_members_of_2_3(&self, info: &mut Response, env: &mut Env<'_>) {
         let profile = &self.profile;
-        // "none" is always understood and must not be listed.
-        if profile.attestation.kind != AttestationKind::None {
-            info.attestation_formats = Some(vec!["packed".to_owned()]);
+        let formats = self.attestation_formats();
+        info.attestation_formats = (!formats.is_empty()).then_some(formats);
+        if self.counts_uv() {
+            info.uv_count_since_last_pin_entry = Some(self.state.uv_count().into());
         }
-        info.long_touch_for_reset = Some(false);
+        info.long_touch_for_reset = Some(self.long_touch_option());
+        let transports = &profile.reset.transports;
+        info.transports_for_reset = (!transports.is_empty()).then(|| transports.clone());
+        info.pin_complexity_policy = self.pin_complexity_option();
+        let url = profile.pin.complexity_policy_url.as_ref();
+        info.pin_complexity_policy_url = url.map(|url| url.clone().into_bytes());
+        if profile.options.per_cred_mgmt_ro {
+            info.enc_identifier = self.enc_identifier(env.rng);
+            info.enc_cred_store_state = self.enc_cred_store_state(env.rng);
+        }
         if profile.options.client_pin {
             info.max_pin_length = Some(MAX_PIN_BYTES as u64);
         }
@@ -175,6 +189,8 @@ impl Authenticator {
             client_pin: self.client_pin_option(),
             credential_mgmt_preview: has.credential_mgmt_preview.then_some(true),
             ep: has.ep.then_some(self.state.config().enterprise_attestation),
+            per_cred_mgmt_ro: has.per_cred_mgmt_ro.then_some(true),
+            large_blobs: has.large_blobs.then_some(true),
             bio_enroll: self.uv_option().filter(|_| has.bio_enroll),
             uv_bio_enroll: has.uv_bio_enroll.then_some(true),
             user_verification_mgmt_preview: self
@@ -191,7 +207,6 @@ impl Authenticator {
             no_mc_ga_permissions_with_client_pin: has
                 .no_mc_ga_permissions_with_client_pin
                 .then_some(true),
-            ..Options::default()
         }
     }
 }

@@ -10,10 +10,11 @@ use rand_core::CryptoRng;
 use webauthn::authenticator_data::{self, AttestedCredentialData};
 use webauthn::cose::CoseAlgorithm;
 
+use crate::attestation::Attested;
 use crate::authenticator::{Authenticator, Env, Handled, Pending, Step};
 use crate::credential::{self, CredProtect, CredentialSource, STORED_ID_LENGTH};
 use crate::crypto::{self, CryptoError, KeyMaterial, SigningKey};
-use crate::extensions::Wanted;
+use crate::extensions::{New, Wanted};
 use crate::presence::{self, Purpose, UserPresent, UserVerified};
 use crate::profile::Members;
 use crate::state::Change;
@@ -64,6 +65,7 @@ impl Authenticator {
         if let Decision::TouchThen(status) = decision {
             return self.wait_for_touch(Pending::Select(status), Purpose::Selection, env.now);
         }
+        self.deviate_on_params(request.pub_key_cred_params.len())?;
         // Step 2.
         if request.pin_uv_auth_param.is_some() {
             self.protocol(request.pin_uv_auth_protocol)?;
@@ -83,11 +85,11 @@ impl Authenticator {
         self.check_list(request.exclude_list.as_deref())?;
         // Steps 6 to 8.
         if let Decision::Reject(status) = decision {
-            return Err(status);
+            return Err(self.deviate_on_refusal(status));
         }
         // Step 9.
-        let enterprise = self.check_enterprise(request.enterprise_attestation)?;
-        let extensions = self.wanted_extensions(request.extensions.take())?;
+        let enterprise = self.check_enterprise(request.enterprise_attestation, &request.rp.id)?;
+        let extensions = self.wanted_extensions(request.extensions.take(), rk, env)?;
         let rp_id_hash = crypto::sha256(request.rp.id.as_bytes());
         let mut prepared = Prepared {
             request,
@@ -184,8 +186,15 @@ impl Authenticator {
             credential_id: &id,
             credential_public_key: &public_key,
         };
-        let extensions =
-            self.make_credential_output(&prepared.extensions, &prepared.request.rp.id, prepared.rk);
+        let new = New {
+            id: &id,
+            rp_id: &prepared.request.rp.id,
+            discoverable: prepared.rk,
+            verified: prepared.verified,
+        };
+        let extensions = self.make_credential_output(&prepared.extensions, &new, env)?;
+        let wants_key = prepared.extensions.large_blob_key;
+        let large_blob_key = wants_key.then(|| self.large_blob_key_of(&id));
         let mut signed = authenticator_data::encode(
             &prepared.rp_id_hash,
             presence::flags(prepared.present, prepared.verified),
@@ -195,13 +204,16 @@ impl Authenticator {
         );
         let length = signed.len();
         signed.extend_from_slice(&prepared.request.client_data_hash);
-        let none = self.wants_none(prepared.request.attestation_formats_preference.as_deref());
-        let attestation = self.attest(
-            none,
-            prepared.enterprise,
-            (prepared.algorithm, &key),
-            &signed,
-        )?;
+        let preference = prepared.request.attestation_formats_preference.as_deref();
+        let format = self.attestation_format(preference, prepared.algorithm);
+        let subject = Attested {
+            rp_id_hash: &prepared.rp_id_hash,
+            client_data_hash: &prepared.request.client_data_hash,
+            id: &id,
+            key: (prepared.algorithm, &key),
+            signed: &signed,
+        };
+        let attestation = self.attest(format, prepared.enterprise, &subject)?;
         signed.truncate(length);
         self.keep_loaded(id, Arc::new(key));
         let response = Response {
@@ -209,7 +221,7 @@ impl Authenticator {
             auth_data: signed,
             att_stmt: Some(attestation.att_stmt),
             ep_att: prepared.enterprise.then_some(true),
-            large_blob_key: None,
+            large_blob_key,
             unsigned_extension_outputs: None,
         };
         Ok(Step::Reply(response.encode()))
@@ -261,7 +273,11 @@ impl Authenticator {
             self.forget_loaded(&old);
             changes.insert(0, Change::DeleteCredential(old));
         }
-        self.commit(env, &changes)?;
+        if prepared.rk {
+            self.commit_credentials(changes, env)?;
+        } else {
+            self.commit(env, &changes)?;
+        }
         Ok(id)
     }
 
@@ -276,9 +292,9 @@ impl Authenticator {
             .ok_or(Status::UNSUPPORTED_ALGORITHM)
     }
 
-    /// Step 9. No profile has a list of relying parties for vendor-facilitated attestation (1), so
-    /// only the platform-managed kind (2) yields an enterprise attestation.
-    fn check_enterprise(&self, wanted: Option<u64>) -> Result<bool, Status> {
+    /// Step 9: vendor-facilitated (1) for the relying parties that the key is delivered with,
+    /// platform-managed (2) for those that the platform vouches for.
+    fn check_enterprise(&self, wanted: Option<u64>, rp_id: &str) -> Result<bool, Status> {
         let Some(wanted) = wanted else {
             return Ok(false);
         };
@@ -286,7 +302,10 @@ impl Authenticator {
             return Err(Status::INVALID_PARAMETER);
         }
         match wanted {
-            1 => Ok(false),
+            1 => {
+                let rp_ids = &self.profile.attestation.enterprise_rp_ids;
+                Ok(rp_ids.iter().any(|known| known == rp_id))
+            }
             2 => Ok(true),
             _ => Err(Status::INVALID_OPTION),
         }

@@ -27,6 +27,19 @@ impl Authenticator {
         Some(self.state.config().always_uv.unwrap_or(delivered))
     }
 
+    /// getInfo's `pinComplexityPolicy`: whether a policy is enforced, if the key has one.
+    pub(crate) fn pin_complexity_option(&self) -> Option<bool> {
+        let pin = &self.profile.pin;
+        let switched_on = self.state.config().pin_complexity_policy;
+        pin.complexity_policy
+            .then_some(pin.complexity_enforced || switched_on)
+    }
+
+    /// getInfo's `longTouchForReset`.
+    pub(crate) fn long_touch_option(&self) -> bool {
+        self.profile.reset.long_touch && self.state.config().long_touch_for_reset
+    }
+
     /// Whether the key is protected by some form of user verification.
     pub(crate) fn is_protected(&self) -> bool {
         self.client_pin_option() == Some(true) || self.uv_option() == Some(true)

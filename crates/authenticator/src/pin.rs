@@ -4,6 +4,7 @@ use ctap::Status;
 use ctap::pin_protocol::{PADDED_PIN_LENGTH, SharedSecret, pin_hash};
 
 use crate::authenticator::{Authenticator, Env};
+use crate::pin_complexity;
 use crate::presence::{self, UserVerified};
 use crate::state::{Change, MAX_PIN_RETRIES, MAX_UV_RETRIES, StoredPin};
 
@@ -67,10 +68,13 @@ impl Authenticator {
         };
         self.mismatches = 0;
         // §6.5.2: the right PIN gives back the tries of both kinds.
-        let full = [
+        let mut full = vec![
             Change::SetPinRetries(MAX_PIN_RETRIES),
             Change::SetUvRetries(MAX_UV_RETRIES),
         ];
+        if self.state.uv_count() > 0 {
+            full.push(Change::SetUvCount(0));
+        }
         self.commit(env, &full)?;
         Ok(verified)
     }
@@ -94,6 +98,9 @@ impl Authenticator {
         let pin = &padded[..length];
         let code_points = code_points(pin);
         if length > MAX_PIN_BYTES || code_points < self.min_pin_length() {
+            return Err(Status::PIN_POLICY_VIOLATION);
+        }
+        if self.pin_complexity_option() == Some(true) && pin_complexity::is_simple(pin) {
             return Err(Status::PIN_POLICY_VIOLATION);
         }
         Ok(StoredPin {

@@ -30,6 +30,8 @@ pub fn flags(present: Option<UserPresent>, verified: Option<UserVerified>) -> Fl
 pub enum UserEvent {
     /// The key is touched.
     Touch,
+    /// The key is touched and held for five seconds (§6.6, CTAP 2.2).
+    LongTouch,
     /// A finger is laid on the sensor.
     Finger(FingerMatch),
     /// The platform cancels the command (`CTAPHID_CANCEL`).
@@ -79,6 +81,18 @@ impl Interaction {
         }
     }
 
+    /// What a person does who consents.
+    pub fn consent(&self) -> UserEvent {
+        match self {
+            Self::Touch {
+                purpose: Purpose::ResetByLongTouch,
+                ..
+            } => UserEvent::LongTouch,
+            Self::Touch { .. } => UserEvent::Touch,
+            Self::BuiltInUv { .. } => UserEvent::Finger(FingerMatch::Match),
+        }
+    }
+
     /// What is asked for.
     pub fn purpose(&self) -> &Purpose {
         match self {
@@ -111,6 +125,8 @@ pub enum Purpose {
     EnrollFinger,
     /// All credentials and settings are erased.
     Reset,
+    /// The same, with a touch that is held for five seconds.
+    ResetByLongTouch,
     /// The platform asks which of several keys is meant.
     Selection,
     /// A U2F registration, for a relying party known by hash only.
@@ -123,7 +139,7 @@ pub enum Purpose {
 pub(crate) fn touch(event: UserEvent) -> Option<UserPresent> {
     match event {
         // Whoever lays a finger on the sensor touches the key.
-        UserEvent::Touch | UserEvent::Finger(_) => Some(UserPresent(())),
+        UserEvent::Touch | UserEvent::LongTouch | UserEvent::Finger(_) => Some(UserPresent(())),
         UserEvent::Cancel | UserEvent::Timeout => None,
     }
 }

@@ -13,14 +13,15 @@ use serde::Deserialize;
 use webauthn::authenticator_data::Aaguid;
 use webauthn::cose::CoseAlgorithm;
 
-/// The profiles in this program: ID and text.
+macro_rules! texts {
+    ($($id:literal),* $(,)?) => {
+        &[$(($id, include_str!(concat!("../../../profiles/keys/", $id, ".toml")))),*]
+    };
+}
+
+/// The profiles of keys as most people have them: ID and text. Tables and comparisons go over these.
 pub fn shipped() -> &'static [(&'static str, &'static str)] {
-    macro_rules! shipped {
-        ($($id:literal),* $(,)?) => {
-            &[$(($id, include_str!(concat!("../../../profiles/keys/", $id, ".toml")))),*]
-        };
-    }
-    shipped![
+    texts![
         "fido-2.0",
         "fido-2.1-pre",
         "fido-2.1",
@@ -32,10 +33,29 @@ pub fn shipped() -> &'static [(&'static str, &'static str)] {
     ]
 }
 
-/// The shipped profile with this ID.
+/// The profiles of keys that are special in one way: rare features, limits, deviations from the text.
+pub fn special() -> &'static [(&'static str, &'static str)] {
+    texts![
+        "fido-2.0-bio",
+        "fido-2.3-complete",
+        "enterprise",
+        "post-quantum",
+        "tiny",
+        "nfc-card",
+        "deviant-denies-uv",
+        "deviant-caps-params",
+        "deviant-counter",
+    ]
+}
+
+/// All profiles in this program.
+pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+    shipped().iter().chain(special()).copied()
+}
+
+/// The profile in this program with this ID.
 pub fn find(id: &str) -> Option<Result<Profile, ProfileError>> {
-    shipped()
-        .iter()
+    all()
         .find(|(known, _)| *known == id)
         .map(|(_, text)| Profile::from_toml(text))
 }
@@ -123,6 +143,18 @@ pub enum Extension {
     /// §12.7.
     #[serde(rename = "hmac-secret")]
     HmacSecret,
+    /// §12.3.
+    #[serde(rename = "largeBlobKey")]
+    LargeBlobKey,
+    /// §12.8.
+    #[serde(rename = "hmac-secret-mc")]
+    HmacSecretMc,
+    /// §12.9.
+    #[serde(rename = "thirdPartyPayment")]
+    ThirdPartyPayment,
+    /// §12.6.
+    #[serde(rename = "pinComplexityPolicy")]
+    PinComplexityPolicy,
 }
 
 impl Extension {
@@ -133,6 +165,10 @@ impl Extension {
             Self::CredBlob => "credBlob",
             Self::MinPinLength => "minPinLength",
             Self::HmacSecret => "hmac-secret",
+            Self::LargeBlobKey => "largeBlobKey",
+            Self::HmacSecretMc => "hmac-secret-mc",
+            Self::ThirdPartyPayment => "thirdPartyPayment",
+            Self::PinComplexityPolicy => "pinComplexityPolicy",
         }
     }
 }
@@ -163,6 +199,12 @@ pub struct Options {
     /// A PIN gives no token for makeCredential and getAssertion.
     #[serde(default)]
     pub no_mc_ga_permissions_with_client_pin: bool,
+    /// The persistent read-only token (CTAP 2.2).
+    #[serde(default, rename = "perCredMgmtRO")]
+    pub per_cred_mgmt_ro: bool,
+    /// largeBlobs.
+    #[serde(default)]
+    pub large_blobs: bool,
     /// bioEnrollment.
     #[serde(default)]
     pub bio_enroll: bool,
@@ -231,6 +273,12 @@ pub struct Attestation {
     /// The batch, from whose name the batch key is derived: it proves nothing, everybody can.
     #[serde(default = "default_batch")]
     pub batch: String,
+    /// Whether the format `fido-u2f` can be had too.
+    #[serde(default)]
+    pub fido_u2f: bool,
+    /// RP IDs that get vendor-facilitated enterprise attestation.
+    #[serde(default)]
+    pub enterprise_rp_ids: Vec<String>,
 }
 
 /// The `[pin]` table.
@@ -246,6 +294,12 @@ pub struct Pin {
     /// Whether getPINRetries answers before there is a PIN. The text has no such condition; newer
     /// keys of the market, and the device tests of python-fido2, answer `PIN_NOT_SET`.
     pub retries_without_pin: bool,
+    /// Whether the key has a PIN complexity policy (CTAP 2.2).
+    pub complexity_policy: bool,
+    /// Whether the policy is enforced as delivered.
+    pub complexity_enforced: bool,
+    /// Where the policy is explained.
+    pub complexity_policy_url: Option<String>,
 }
 
 impl Default for Pin {
@@ -255,6 +309,9 @@ impl Default for Pin {
             min_length: 4,
             max_rp_ids: 4,
             retries_without_pin: false,
+            complexity_policy: false,
+            complexity_enforced: false,
+            complexity_policy_url: None,
         }
     }
 }
@@ -307,6 +364,8 @@ pub struct Credentials {
     pub max_id_length: usize,
     /// Longest credBlob.
     pub max_cred_blob_length: usize,
+    /// Longest serialized large-blob array.
+    pub max_large_blob_array: usize,
 }
 
 impl Default for Credentials {
@@ -317,8 +376,31 @@ impl Default for Credentials {
             max_count_in_list: 8,
             max_id_length: 128,
             max_cred_blob_length: 32,
+            max_large_blob_array: 1024,
         }
     }
+}
+
+/// The `[reset]` table.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Reset {
+    /// Whether enableLongTouchForReset is there (CTAP 2.3).
+    pub long_touch: bool,
+    /// The wires over which the key can be reset, by their WebAuthn names; none means all.
+    pub transports: Vec<String>,
+}
+
+/// The `[deviations]` table: what the key does against the text, as some keys of the field do.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Deviations {
+    /// It says `OPERATION_DENIED` (0x27) where it should ask for a token.
+    pub denies_uv: bool,
+    /// It refuses longer lists of algorithms.
+    pub max_pub_key_cred_params: Option<usize>,
+    /// Its signature counter counts down.
+    pub counts_backwards: bool,
 }
 
 /// What a key has.
@@ -369,6 +451,12 @@ pub struct Profile {
     pub credentials: Credentials,
     /// Attestation.
     pub attestation: Attestation,
+    /// Reset.
+    #[serde(default)]
+    pub reset: Reset,
+    /// What it does against the text.
+    #[serde(default)]
+    pub deviations: Deviations,
 }
 
 fn default_members() -> Members {
@@ -446,7 +534,7 @@ mod tests {
     }
 
     fn text(id: &str) -> &'static str {
-        shipped().iter().find(|(known, _)| *known == id).unwrap().1
+        all().find(|(known, _)| *known == id).unwrap().1
     }
 
     fn versions(profile: &Profile) -> Vec<&'static str> {
@@ -455,9 +543,9 @@ mod tests {
 
     #[test]
     fn every_shipped_profile_loads_under_its_own_name() {
-        for (id, text) in shipped() {
+        for (id, text) in all() {
             let profile = Profile::from_toml(text).unwrap_or_else(|error| panic!("{id}: {error}"));
-            assert_eq!(profile.id, *id);
+            assert_eq!(profile.id, id);
             assert!(!profile.claims.is_empty(), "{id} claims nothing");
             assert_eq!(
                 profile.versions().collect::<Vec<_>>(),
@@ -470,10 +558,10 @@ mod tests {
 
     #[test]
     fn every_shipped_profile_is_another_model() {
-        let mut aaguids: Vec<_> = shipped().iter().map(|(id, _)| load(id).aaguid).collect();
+        let mut aaguids: Vec<_> = all().map(|(id, _)| load(id).aaguid).collect();
         aaguids.sort();
         aaguids.dedup();
-        assert_eq!(aaguids.len(), shipped().len());
+        assert_eq!(aaguids.len(), all().count());
     }
 
     #[test]
@@ -552,12 +640,12 @@ mod tests {
             ProfileError::Toml(_)
         ));
         assert!(matches!(
-            change("\"credBlob\"", "\"hmac-secret-mc\""),
+            change("\"credBlob\"", "\"credBlub\""),
             ProfileError::Toml(_)
         ));
-        let error = change("algorithms = [-7,", "algorithms = [-7, -48,").to_string();
+        let error = change("algorithms = [-7,", "algorithms = [-7, -36,").to_string();
         assert!(
-            error.contains("no algorithm ML-DSA-44 (-48) in this key"),
+            error.contains("no algorithm ES512 (-36) in this key"),
             "{error}"
         );
     }

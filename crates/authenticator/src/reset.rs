@@ -12,8 +12,17 @@ use crate::state::{Change, Config, Secrets};
 const WINDOW: Duration = Duration::from_secs(10);
 
 impl Authenticator {
-    /// Handles authenticatorReset: only soon after power-up, and only with a touch.
+    /// Handles authenticatorReset: only soon after power-up and with a touch, or with a long touch
+    /// (CTAP 2.2), which nobody gives by accident.
     pub(crate) fn reset(&mut self, env: &Env<'_>) -> Handled {
+        let transports = &self.profile.reset.transports;
+        let elsewhere = |wire: &String| !transports.is_empty() && !transports.contains(wire);
+        if self.transport.as_ref().is_some_and(elsewhere) {
+            return Err(Status::NOT_ALLOWED);
+        }
+        if self.long_touch_option() {
+            return self.wait_for_touch(Pending::Reset, Purpose::ResetByLongTouch, env.now);
+        }
         if env.now.saturating_sub(self.power_up) > WINDOW {
             return Err(Status::NOT_ALLOWED);
         }

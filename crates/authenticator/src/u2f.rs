@@ -213,7 +213,8 @@ impl Authenticator {
     }
 }
 
-fn point(key: &CoseKey) -> Option<[u8; 65]> {
+/// The public key as U2F has it: SEC 1, uncompressed.
+pub(crate) fn point(key: &CoseKey) -> Option<[u8; 65]> {
     match key {
         CoseKey::Ec2 { x, y, .. } => [&[4], &x[..], &y[..]].concat().try_into().ok(),
         _ => None,

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use authenticator::{FingerMatch, Interaction, Purpose, UserEvent};
+use authenticator::{Interaction, Purpose, UserEvent};
 
 /// Answers the key's wishes, or shows them to somebody who will.
 pub trait Prompts: Send {
@@ -23,10 +23,7 @@ pub struct AutoTouch;
 
 impl Prompts for AutoTouch {
     fn asked(&mut self, interaction: &Interaction) -> Option<UserEvent> {
-        Some(match interaction {
-            Interaction::Touch { .. } => UserEvent::Touch,
-            Interaction::BuiltInUv { .. } => UserEvent::Finger(FingerMatch::Match),
-        })
+        Some(interaction.consent())
     }
 }
 
@@ -107,6 +104,7 @@ pub fn describe(purpose: &Purpose) -> String {
         Purpose::Token { rp_id: None } => "be verified".to_owned(),
         Purpose::EnrollFinger => "enrol it".to_owned(),
         Purpose::Reset => "ERASE everything on it".to_owned(),
+        Purpose::ResetByLongTouch => "ERASE everything on it, and hold it for 5 s".to_owned(),
         Purpose::Selection => "choose it".to_owned(),
         Purpose::U2fRegister => "register it as a second factor (U2F)".to_owned(),
         Purpose::U2fAuthenticate => "sign in with it as a second factor (U2F)".to_owned(),
@@ -135,6 +133,8 @@ fn printable(text: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use core::time::Duration;
+
+    use authenticator::FingerMatch;
 
     use super::*;
 

@@ -1,4 +1,5 @@
-//! CTAP 2.3 §12.7 hmac-secret: a secret per credential, and another one if the user is verified.
+//! CTAP 2.3 §12.7 hmac-secret: a secret per credential, and another one if the user is verified;
+//! §12.8 hmac-secret-mc evaluates it while registering.
 
 use ctap::get_assertion::HmacSecretInput;
 use ctap::pin_protocol::SharedSecret;
@@ -17,7 +18,7 @@ pub(crate) struct Salts {
 }
 
 impl Authenticator {
-    /// Opens the salts: §12.7, authenticator processing of getAssertion.
+    /// Opens the salts: §12.7 for getAssertion, §12.8 for makeCredential.
     pub(crate) fn open_salts(
         &mut self,
         input: &HmacSecretInput,

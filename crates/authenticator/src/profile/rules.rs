@@ -2,7 +2,7 @@
 
 use webauthn::cose::CoseAlgorithm;
 
-use super::{AttestationKind, Extension, Members, Profile, Version};
+use super::{AttestationKind, Extension, Members, Profile, Reset, Version};
 use crate::credential::MAX_ID_LENGTH;
 use crate::crypto;
 
@@ -152,10 +152,38 @@ impl Profile {
                 "the extension minPinLength and setMinPINLength come together",
             ),
             (
+                !options.per_cred_mgmt_ro || options.cred_mgmt,
+                "perCredMgmtRO needs credMgmt",
+            ),
+            (
+                !self.reset.long_touch || options.authnr_cfg,
+                "reset.long_touch needs authnrCfg",
+            ),
+            (
+                self.members >= Members::V23 || !self.has_features_of_2_3(),
+                "perCredMgmtRO, reset, attestation.fido_u2f and pin.complexity_policy need members = \"2.3\"",
+            ),
+            (
+                !self.pin.complexity_policy || options.client_pin,
+                "pin.complexity_policy needs clientPin",
+            ),
+            (
+                self.pin.complexity_policy
+                    || !(self.pin.complexity_enforced || self.pin.complexity_policy_url.is_some()),
+                "pin.complexity_enforced and pin.complexity_policy_url need pin.complexity_policy",
+            ),
+            (
                 !options.ep || self.attestation.kind == AttestationKind::Basic,
                 "ep needs attestation of the kind \"basic\"",
             ),
         ])
+    }
+
+    fn has_features_of_2_3(&self) -> bool {
+        self.options.per_cred_mgmt_ro
+            || self.reset != Reset::default()
+            || self.attestation.fido_u2f
+            || self.pin.complexity_policy
     }
 
     /// Extensions and credentials.
@@ -165,6 +193,30 @@ impl Profile {
             (
                 self.has(Extension::CredBlob) <= self.has(Extension::CredProtect),
                 "the extension credBlob needs credProtect",
+            ),
+            (
+                self.has(Extension::LargeBlobKey) == self.options.large_blobs,
+                "the extension largeBlobKey and largeBlobs come together",
+            ),
+            (
+                !self.options.large_blobs || self.options.rk,
+                "largeBlobs needs rk",
+            ),
+            (
+                self.has(Extension::PinComplexityPolicy) <= self.pin.complexity_policy,
+                "the extension pinComplexityPolicy needs pin.complexity_policy",
+            ),
+            (
+                !self.attestation.fido_u2f || self.attestation.kind == AttestationKind::Basic,
+                "attestation.fido_u2f needs attestation of the kind \"basic\"",
+            ),
+            (
+                self.attestation.enterprise_rp_ids.is_empty() || self.options.ep,
+                "attestation.enterprise_rp_ids needs ep",
+            ),
+            (
+                self.has(Extension::HmacSecretMc) <= self.has(Extension::HmacSecret),
+                "the extension hmac-secret-mc needs hmac-secret",
             ),
             (
                 !self.ctap1 || credentials.algorithms.contains(&CoseAlgorithm::ES256),
@@ -193,6 +245,10 @@ impl Profile {
             (
                 credentials.max_cred_blob_length >= 32,
                 "credentials.max_cred_blob_length is less than 32",
+            ),
+            (
+                credentials.max_large_blob_array >= 1024,
+                "credentials.max_large_blob_array is less than 1024",
             ),
             (self.max_msg_size >= 1024, "max_msg_size is less than 1024"),
             (

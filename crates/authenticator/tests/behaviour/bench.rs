@@ -8,7 +8,8 @@ use authenticator::{
 };
 use aws_lc_rs::digest;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ED25519, UnparsedPublicKey,
+    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ED25519, ML_DSA_44, ML_DSA_65,
+    UnparsedPublicKey,
 };
 use ctap::client_pin::{Permissions, SubCommand};
 use ctap::entities::{CredentialDescriptor, CredentialParameters, RpEntity, UserEntity};
@@ -29,6 +30,7 @@ pub(crate) const TWO: Channel = Channel(2);
 #[derive(Clone, Copy)]
 pub(crate) enum Person {
     Touches,
+    Holds,
     Lays(FingerMatch),
     Waits,
     IsCancelled,
@@ -123,6 +125,7 @@ impl Bench {
                     let event = match self.person {
                         Person::Touches if finger => UserEvent::Finger(FingerMatch::Match),
                         Person::Touches => UserEvent::Touch,
+                        Person::Holds => UserEvent::LongTouch,
                         Person::Lays(finger) => UserEvent::Finger(finger),
                         Person::IsCancelled => UserEvent::Cancel,
                         Person::Waits => {
@@ -461,7 +464,16 @@ pub(crate) fn verifies(key: &CoseKey, message: &[u8], signature: &[u8]) -> bool 
                 signature,
             )
             .is_ok(),
-        CoseKey::Akp { .. } => false,
+        CoseKey::Akp { alg, pub_ } => {
+            let algorithm = if *alg == CoseAlgorithm::ML_DSA_44 {
+                &ML_DSA_44
+            } else {
+                &ML_DSA_65
+            };
+            UnparsedPublicKey::new(algorithm, pub_)
+                .verify(message, signature)
+                .is_ok()
+        }
     }
 }
 

@@ -298,3 +298,88 @@ fn the_minimum_pin_length_is_told_to_whom_it_may_concern() {
     request.user = user(2);
     assert_eq!(output(&bench.make(&request).unwrap()).min_pin_length, None);
 }
+
+fn evaluated_at_creation(
+    bench: &mut Bench,
+    rk: bool,
+    asked: bool,
+    verified: bool,
+) -> (Made, Option<Vec<u8>>) {
+    let token = verified.then(|| bench.mc_token());
+    let (input, secret) = salts(bench, &[[1; 32], [2; 32]].concat());
+    let Some(BoolOr::Other(hmac_secret_mc)) = input.hmac_secret else {
+        panic!("no salts");
+    };
+    let request = make_credential::Request {
+        extensions: Some(ExtensionsInput {
+            hmac_secret: asked.then_some(true),
+            hmac_secret_mc: Some(hmac_secret_mc),
+            ..ExtensionsInput::default()
+        }),
+        options: Some(mc_options(rk)),
+        ..bench.mc(token.as_deref())
+    };
+    let made = bench.make(&request).unwrap();
+    let value = output(&made)
+        .hmac_secret_mc
+        .map(|value| secret.decrypt(&value).unwrap().to_vec());
+    (made, value)
+}
+
+#[test]
+fn hmac_secret_mc_gives_at_creation_what_an_assertion_gives() {
+    for (rk, verified) in [(false, false), (false, true), (true, true)] {
+        let mut bench = Bench::with_pin("fido-2.3-complete");
+        let (made, value) = evaluated_at_creation(&mut bench, rk, true, verified);
+        let both = [[1; 32], [2; 32]].concat();
+        assert_eq!(
+            value,
+            evaluate(&mut bench, &made.id, &both, verified),
+            "{rk} {verified}"
+        );
+        assert_eq!(value.map(|value| value.len()), Some(64));
+    }
+}
+
+#[test]
+fn hmac_secret_mc_says_nothing_without_hmac_secret_or_on_other_keys() {
+    for (id, asked) in [("fido-2.3-complete", false), ("fido-2.3", true)] {
+        let mut bench = Bench::with_pin(id);
+        let (_, value) = evaluated_at_creation(&mut bench, true, asked, true);
+        assert_eq!(value, None, "{id}");
+    }
+}
+
+#[test]
+fn third_party_payment_is_remembered_and_told_when_asked() {
+    for rk in [false, true] {
+        for allowed in [None, Some(false), Some(true)] {
+            let mut bench = Bench::new("fido-2.3-complete");
+            let input = ExtensionsInput {
+                third_party_payment: allowed,
+                ..ExtensionsInput::default()
+            };
+            let made = make(&mut bench, rk, input);
+            let told = allowed.filter(|allowed| *allowed);
+            assert_eq!(output(&made).third_party_payment, told);
+            bench.restart();
+            for asked in [None, Some(true)] {
+                let request = get_assertion::Request {
+                    extensions: Some(get_assertion::ExtensionsInput {
+                        third_party_payment: asked,
+                        ..Default::default()
+                    }),
+                    ..bench.ga(None, &[&made.id])
+                };
+                let assertion = bench.get(&request).unwrap();
+                let data = AuthenticatorData::parse(&assertion.auth_data).unwrap();
+                let found = data.extensions.map(|bytes| {
+                    get_assertion::ExtensionsOutput::decode(bytes)
+                        .unwrap()
+                        .third_party_payment
+                });
+                assert_eq!(found, asked.map(|_| Some(allowed == Some(true))));
+            }
+        }
+    }
+}

@@ -123,3 +123,62 @@ fn get_info_leaves_a_token_alone() {
     bench.info();
     bench.make(&bench.mc(Some(&token))).unwrap();
 }
+
+#[test]
+fn verifications_by_finger_are_counted_until_the_pin_is_entered() {
+    let mut profile = crate::bench::profile("fido-2.3-complete");
+    profile.built_in_uv.enrolled = true;
+    let mut bench = Bench::of(profile);
+    bench.set_pin(PIN).unwrap();
+    let count = |bench: &mut Bench| bench.info().uv_count_since_last_pin_entry;
+    assert_eq!(count(&mut bench), Some(0));
+    let ga = Permissions::GET_ASSERTION;
+    bench.uv_token(ga, Some("example.com")).unwrap();
+    assert_eq!(count(&mut bench), Some(1));
+    bench.person = crate::bench::Person::Lays(authenticator::FingerMatch::NoMatch);
+    bench.uv_token(ga, Some("example.com")).unwrap_err();
+    bench.restart();
+    assert_eq!(count(&mut bench), Some(2), "failed ones too");
+    bench.plain_token("wrong").unwrap_err();
+    assert_eq!(count(&mut bench), Some(2));
+    bench.plain_token(PIN).unwrap();
+    assert_eq!(count(&mut bench), Some(0));
+    let none = Bench::new("fido-2.1-bio").info();
+    assert_eq!(none.uv_count_since_last_pin_entry, None);
+}
+
+#[test]
+fn the_fingerprint_key_before_2_1_enrols_by_the_prototype() {
+    let mut bench = Bench::with_pin("fido-2.0-bio");
+    let info = bench.info();
+    assert_eq!(info.versions, ["U2F_V2", "FIDO_2_0", "FIDO_2_1_PRE"]);
+    let options = info.options.unwrap();
+    assert_eq!(
+        (options.uv, options.user_verification_mgmt_preview),
+        (Some(true), Some(true))
+    );
+    assert_eq!(
+        (options.bio_enroll, options.pin_uv_auth_token),
+        (None, None)
+    );
+    let token = bench.plain_token(PIN).unwrap();
+    let command = ctap::bio_enrollment::SubCommand::EnrollBegin;
+    let message = ctap::bio_enrollment::authenticated_message(command, None);
+    let request = ctap::bio_enrollment::Request {
+        modality: Some(1),
+        sub_command: Some(command.code()),
+        sub_command_params: None,
+        pin_uv_auth_protocol: Some(1),
+        pin_uv_auth_param: Some(bench.protocol.authenticate(&token, &message)),
+        get_modality: None,
+    };
+    let answer = bench
+        .send(Command::BioEnrollmentPreview, &request.encode())
+        .unwrap();
+    let answer = ctap::bio_enrollment::Response::decode(&answer).unwrap();
+    assert_eq!(answer.remaining_samples, Some(3));
+    assert_eq!(
+        bench.send(Command::BioEnrollment, &request.encode()),
+        Err(ctap::Status::INVALID_COMMAND)
+    );
+}

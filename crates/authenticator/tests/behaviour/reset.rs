@@ -126,3 +126,78 @@ fn a_key_that_is_reset_by_no_ctap2_is_the_u2f_key() {
         Err(Status::INVALID_COMMAND)
     );
 }
+
+const COMPLETE: &str = "fido-2.3-complete";
+
+#[test]
+fn a_long_touch_resets_at_any_time_once_it_is_enabled() {
+    let mut bench = Bench::with_pin(COMPLETE);
+    let info = bench.info();
+    assert_eq!(info.long_touch_for_reset, Some(false));
+    assert_eq!(info.authenticator_config_commands, Some(vec![1, 2, 3, 4]));
+    bench.now += Duration::from_secs(60);
+    bench.person = Person::Holds;
+    assert_eq!(bench.send(Command::Reset, &[]), Err(Status::NOT_ALLOWED));
+    let token = bench.config_token();
+    bench.config(4, None, Some(&token)).unwrap();
+    bench.restart();
+    assert_eq!(bench.info().long_touch_for_reset, Some(true));
+    bench.now += Duration::from_secs(60);
+    bench.send(Command::Reset, &[]).unwrap();
+    assert!(matches!(
+        &bench.asked[..],
+        [Interaction::Touch {
+            purpose: Purpose::ResetByLongTouch,
+            ..
+        }]
+    ));
+    assert!(bench.key.state().pin().is_none());
+    assert_eq!(bench.info().long_touch_for_reset, Some(false));
+}
+
+#[test]
+fn a_short_touch_is_no_long_one() {
+    let mut bench = Bench::new(COMPLETE);
+    bench.config(4, None, None).unwrap();
+    let request = [Command::Reset.code()];
+    let authenticator::Progress::Waiting(first) = bench.handle(&request) else {
+        panic!("a reset without a touch");
+    };
+    for event in [
+        authenticator::UserEvent::Touch,
+        authenticator::UserEvent::Finger(authenticator::FingerMatch::Match),
+    ] {
+        let still = bench.user(event);
+        assert_eq!(still, authenticator::Progress::Waiting(first.clone()));
+    }
+    assert_eq!(first.consent(), authenticator::UserEvent::LongTouch);
+    bench.now = first.deadline();
+    let late = bench.user(authenticator::UserEvent::LongTouch);
+    let timeout = vec![Status::USER_ACTION_TIMEOUT.0];
+    assert_eq!(late, authenticator::Progress::Reply(timeout));
+}
+
+#[test]
+fn long_touch_can_be_enabled_only_where_it_is() {
+    for id in ["fido-2.1", "fido-2.3"] {
+        let mut bench = Bench::new(id);
+        assert_eq!(bench.config(4, None, None), Err(Status::INVALID_PARAMETER));
+    }
+}
+
+#[test]
+fn some_wires_cannot_reset() {
+    let mut bench = Bench::new(COMPLETE);
+    assert_eq!(
+        bench.info().transports_for_reset,
+        Some(vec!["usb".to_owned()])
+    );
+    bench.key.connect("nfc");
+    assert_eq!(bench.send(Command::Reset, &[]), Err(Status::NOT_ALLOWED));
+    assert!(bench.asked.is_empty());
+    bench.key.connect("usb");
+    bench.send(Command::Reset, &[]).unwrap();
+    let mut bench = Bench::new("fido-2.3");
+    bench.key.connect("nfc");
+    bench.send(Command::Reset, &[]).unwrap();
+}
