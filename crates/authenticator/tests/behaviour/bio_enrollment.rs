@@ -17,7 +17,7 @@ const SAMPLES: u64 = 4;
 const CAPACITY: usize = 5;
 
 impl Bench {
-    fn bio_token(&mut self) -> Vec<u8> {
+    pub(crate) fn bio_token(&mut self) -> Vec<u8> {
         self.token(PIN, Permissions::BIO_ENROLLMENT, None).unwrap()
     }
 
@@ -49,17 +49,24 @@ impl Bench {
         self.bio(SubCommand::EnrollBegin, None, Some(token))
     }
 
-    fn capture(&mut self, id: &[u8], token: &[u8]) -> Result<Response, Status> {
+    pub(crate) fn capture(&mut self, id: &[u8], token: &[u8]) -> Result<Response, Status> {
         let command = SubCommand::EnrollCaptureNextSample;
         self.bio(command, Some(of(id)), Some(token))
     }
 
-    /// Enrols a finger; returns its identifier.
-    fn enrol(&mut self, token: &[u8]) -> Vec<u8> {
+    /// Enrols a finger up to the last sample; returns its identifier.
+    pub(crate) fn enrol_but_one(&mut self, token: &[u8]) -> Vec<u8> {
         let id = self.begin(token).unwrap().template_id.unwrap();
-        for _ in 1..SAMPLES {
+        for _ in 2..SAMPLES {
             self.capture(&id, token).unwrap();
         }
+        id
+    }
+
+    /// Enrols a finger; returns its identifier.
+    fn enrol(&mut self, token: &[u8]) -> Vec<u8> {
+        let id = self.enrol_but_one(token);
+        self.capture(&id, token).unwrap();
         id
     }
 
@@ -79,7 +86,7 @@ impl Bench {
         }
     }
 
-    fn remove(&mut self, id: &[u8], token: &[u8]) -> Result<Response, Status> {
+    pub(crate) fn remove(&mut self, id: &[u8], token: &[u8]) -> Result<Response, Status> {
         self.bio(SubCommand::RemoveEnrollment, Some(of(id)), Some(token))
     }
 

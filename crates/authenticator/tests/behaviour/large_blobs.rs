@@ -64,7 +64,7 @@ impl Bench {
         }
     }
 
-    fn write(
+    pub(crate) fn write(
         &mut self,
         set: &[u8],
         offset: u64,

@@ -80,6 +80,40 @@ fn seeds(bench: &mut Bench, id: &[u8]) -> Vec<Vec<u8>> {
         Command::CredentialManagement,
         &manage.encode(),
     ));
+    let bio_params = ctap::bio_enrollment::SubCommandParams {
+        template_id: Some(vec![0, 1]),
+        template_friendly_name: Some("thumb".into()),
+        timeout_milliseconds: Some(1000),
+    };
+    for sub_command in ctap::bio_enrollment::SubCommand::ALL {
+        let bio = ctap::bio_enrollment::Request {
+            modality: Some(1),
+            sub_command: Some(sub_command.code()),
+            sub_command_params: Some(Raw::new(bio_params.encode()).unwrap()),
+            pin_uv_auth_protocol: Some(2),
+            pin_uv_auth_param: Some(vec![1; 32]),
+            get_modality: None,
+        };
+        seeds.push(ctap::request_bytes(Command::BioEnrollment, &bio.encode()));
+    }
+    let blobs = ctap::large_blobs::Request {
+        get: None,
+        set: Some(vec![1; 17]),
+        offset: 0,
+        length: Some(17),
+        pin_uv_auth_param: Some(vec![1; 32]),
+        pin_uv_auth_protocol: Some(2),
+    };
+    seeds.push(ctap::request_bytes(Command::LargeBlobs, &blobs.encode()));
+    let read = ctap::large_blobs::Request {
+        get: Some(17),
+        set: None,
+        length: None,
+        pin_uv_auth_param: None,
+        pin_uv_auth_protocol: None,
+        ..blobs
+    };
+    seeds.push(ctap::request_bytes(Command::LargeBlobs, &read.encode()));
     seeds.extend(
         [
             Command::GetInfo,
@@ -113,7 +147,7 @@ fn mutate(bytes: &mut Vec<u8>, rng: &mut ChaCha20Rng) {
 #[test]
 fn mutated_requests_get_answers_and_no_panic() {
     let mut rng = ChaCha20Rng::seed_from_u64(2024);
-    let mut bench = Bench::with_pin("fido-2.3");
+    let mut bench = Bench::with_pin("fido-2.3-complete");
     let made = bench.make_simply(true, 1, RP);
     for seed in seeds(&mut bench, &made.id) {
         for _ in 0..count() {

@@ -42,7 +42,7 @@ fn decrypted(token: &[u8], info: &[u8], value: &[u8]) -> Vec<u8> {
 }
 
 impl Bench {
-    fn persistent(&mut self) -> Result<Vec<u8>, Status> {
+    pub(crate) fn persistent(&mut self) -> Result<Vec<u8>, Status> {
         self.token(PIN, PCMR, None)
     }
 

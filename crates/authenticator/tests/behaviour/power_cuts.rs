@@ -3,10 +3,12 @@
 //! After each cut the key starts from what the store holds: it must be the state before or after the
 //! command (for commands of one commit), retries never grow, and an answer that was seen holds.
 
+use std::sync::LazyLock;
+
 use authenticator::{Fault, MAX_PIN_RETRIES, MemoryStore};
 use ctap::{Command, Status};
 
-use crate::bench::{Bench, PIN, RP};
+use crate::bench::{Bench, PIN, RP, sha256};
 
 /// A command, after what prepares it.
 struct Case {
@@ -142,6 +144,63 @@ const CASES: &[Case] = &[
         gives_tries_back: false,
     },
     Case {
+        name: "the last sample of an enrolment",
+        prepare: |bench| {
+            with_pin(bench);
+            let token = bench.bio_token();
+            let id = bench.enrol_but_one(&token);
+            [id, token].concat()
+        },
+        run: |bench, argument| {
+            let (id, token) = argument.split_at(2);
+            bench.capture(id, token).map(drop)
+        },
+        in_steps: false,
+        gives_tries_back: false,
+    },
+    Case {
+        name: "removeEnrollment",
+        prepare: |bench| {
+            with_pin(bench);
+            bench.bio_token()
+        },
+        run: |bench, token| bench.remove(&[0, 0], token).map(drop),
+        in_steps: false,
+        gives_tries_back: false,
+    },
+    Case {
+        name: "the last fragment of the large blobs",
+        prepare: |bench| {
+            bench
+                .write(&ARRAY[..20], 0, Some(ARRAY.len()), None)
+                .unwrap();
+            Vec::new()
+        },
+        run: |bench, _| bench.write(&ARRAY[20..], 20, None, None).map(drop),
+        in_steps: false,
+        gives_tries_back: false,
+    },
+    Case {
+        name: "changePIN, with the persistent token",
+        prepare: |bench| {
+            with_pin(bench);
+            bench.persistent().unwrap()
+        },
+        run: |bench, _| bench.change_pin(PIN, "another"),
+        in_steps: true,
+        gives_tries_back: true,
+    },
+    Case {
+        name: "enableLongTouchForReset",
+        prepare: |bench| {
+            with_pin(bench);
+            bench.config_token()
+        },
+        run: |bench, token| bench.config(4, None, Some(token)),
+        in_steps: false,
+        gives_tries_back: false,
+    },
+    Case {
         name: "reset",
         prepare: |bench| {
             with_pin(bench);
@@ -154,6 +213,12 @@ const CASES: &[Case] = &[
         gives_tries_back: true,
     },
 ];
+
+/// 36 bytes, of which the last 16 are the check of the others.
+static ARRAY: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let check = sha256(&[9; 20]);
+    [&[9; 20][..], &check[..16]].concat()
+});
 
 fn with_pin(bench: &mut Bench) -> Vec<u8> {
     bench.set_pin(PIN).unwrap();
@@ -180,7 +245,10 @@ fn held(store: &MemoryStore) -> String {
 }
 
 fn prepared(case: &Case) -> (Bench, Vec<u8>) {
-    let mut bench = Bench::new("fido-2.1");
+    // A key that has all of the commands; a finger is enrolled for those that are about one.
+    let mut profile = crate::bench::profile("fido-2.3-complete");
+    profile.built_in_uv.enrolled = case.name == "removeEnrollment";
+    let mut bench = Bench::of(profile);
     let argument = (case.prepare)(&mut bench);
     (bench, argument)
 }
