@@ -243,6 +243,11 @@ impl RunningKey {
         self.input(Input::User(UserEvent::Touch));
     }
 
+    /// Touches the key and holds it for five seconds, as a reset can want.
+    pub fn long_touch(&self) {
+        self.input(Input::User(UserEvent::LongTouch));
+    }
+
     /// Lays a finger on the key's sensor.
     pub fn finger(&self, finger: FingerMatch) {
         self.input(Input::User(UserEvent::Finger(finger)));
