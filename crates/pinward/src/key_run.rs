@@ -5,7 +5,7 @@ use std::io::{self, BufRead};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use authenticator::{FingerMatch, Interaction, Profile, ProfileError, profile};
+use authenticator::{FingerMatch, Interaction, Profile, ProfileError, Purpose, profile};
 use clap::Args;
 use ctap::trace;
 use serde_json::json;
@@ -207,6 +207,14 @@ fn act(key: &RunningKey, line: &str) {
     match (line, key.asking()) {
         ("" | "t", Some(Interaction::BuiltInUv { .. })) => key.finger(FingerMatch::Match),
         ("w", _) => key.finger(FingerMatch::NoMatch),
+        // Nobody can hold Enter for five seconds so that it would be noticed.
+        (
+            "" | "t",
+            Some(Interaction::Touch {
+                purpose: Purpose::ResetByLongTouch,
+                ..
+            }),
+        ) => key.long_touch(),
         _ => key.touch(),
     }
 }
@@ -282,7 +290,7 @@ fn load_profile(name: &str) -> Result<Profile, KeyRunError> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Profile::from_toml(&text)?),
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            let known: Vec<_> = profile::shipped().iter().map(|(id, _)| *id).collect();
+            let known: Vec<_> = profile::all().map(|(id, _)| id).collect();
             Err(KeyRunError::UnknownProfile(
                 name.to_owned(),
                 known.join(", "),

@@ -124,7 +124,7 @@ pub(crate) fn key(name: &str) -> Result<Profile, crate::Failure> {
             Ok(Profile::from_toml(&text).map_err(|error| format!("{name}: {error}"))?)
         }
         None => {
-            let ids = authenticator::profile::shipped().iter().map(|(id, _)| *id);
+            let ids = authenticator::profile::all().map(|(id, _)| id);
             Err(unknown("key profile or file", name, ids).into())
         }
     }
@@ -152,7 +152,7 @@ pub(crate) fn platforms(args: &ListArgs) -> Result<(), crate::Failure> {
 pub(crate) fn key_profiles(args: &ListArgs) -> Result<(), crate::Failure> {
     let mut list = Vec::new();
     let mut text = String::new();
-    for (id, toml) in authenticator::profile::shipped() {
+    for (id, toml) in authenticator::profile::all() {
         let profile = Profile::from_toml(toml)?;
         let states: Vec<_> = KeyState::ALL
             .into_iter()
