@@ -59,20 +59,22 @@ impl Person {
                 pin: self.type_pin(),
             },
             Prompt::CreatePin { .. } => UserInput::NewPin { pin: self.choose() },
-            Prompt::ChangePin { old_known, .. } => {
-                let old = if *old_known {
-                    None
-                } else {
-                    Some(self.type_pin())
-                };
-                UserInput::ChangePin {
-                    old,
-                    new: self.choose(),
-                }
-            }
+            Prompt::ChangePin { old_known, .. } => self.change_pin(*old_known),
             Prompt::PickAccount { .. } => UserInput::Account { index: 0 },
             _ => UserInput::Cancel,
         }
+    }
+
+    /// A new PIN is remembered only where the old one is right: otherwise the key keeps the old one.
+    fn change_pin(&mut self, old_known: bool) -> UserInput {
+        let old = (!old_known).then(|| self.type_pin());
+        let right = old_known || old == self.pin;
+        let new = if right {
+            self.choose()
+        } else {
+            Secret::from(NEW_PIN)
+        };
+        UserInput::ChangePin { old, new }
     }
 
     fn type_pin(&mut self) -> Secret {

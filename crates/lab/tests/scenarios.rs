@@ -175,6 +175,23 @@ fn check(run: &Run) {
 }
 
 #[test]
+fn a_person_who_mistypes_or_cancels_finds_an_end_everywhere() {
+    let platforms = client::profile::all();
+    let key = key("fido-2.1-always-uv");
+    for state in KeyState::ALL.into_iter().filter(|state| state.fits(&key)) {
+        for user in [UserAction::WrongPin, UserAction::Cancels] {
+            for request in requests() {
+                let scenario = scenario(BEFORE, &key, state, request);
+                lab::compare(&Scenario { user, ..scenario }, &platforms)
+                    .unwrap_or_else(|e| panic!("{} {user:?} {request:?}: {e}", state.id()))
+                    .iter()
+                    .for_each(check);
+            }
+        }
+    }
+}
+
+#[test]
 fn every_platform_key_and_state_ends_with_a_reason() {
     let platforms = client::profile::all();
     let mut cells = 0;
