@@ -43,9 +43,11 @@ pub(crate) fn csv(head: &[&str], rows: &[Vec<String>]) -> String {
 
 fn csv_cell(cell: &str) -> String {
     let cell = say::escaped(cell);
-    let formula = cell.trim_start().starts_with([
-        '=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
-    ]);
+    // A lone dash stands for "nothing"; no spreadsheet takes it for a formula.
+    let formula = cell != "-"
+        && cell.trim_start().starts_with([
+            '=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
+        ]);
     let cell = if formula { format!("'{cell}") } else { cell };
     if cell.contains([',', '"', '\'', ';']) {
         format!("\"{}\"", cell.replace('"', "\"\""))

@@ -204,11 +204,21 @@ struct Seen {
     open: Option<(Value, Option<String>)>,
 }
 
-/// Signs in until the server is gone.
-fn sign_in_until_the_end(mut browser: Browser) -> Seen {
+/// Signs in until the server is gone, each time from another address: how often one address may is
+/// another test's subject, and a fast machine would meet it.
+fn sign_in_until_the_end(mut browser: Browser, place: u8) -> Seen {
     let (mut accepted, mut open) = (Vec::new(), None);
-    while let Ok((body, asked)) = browser.signed() {
+    let addresses = (0..=u16::MAX).map(|n| {
+        let [high, low] = n.to_be_bytes();
+        format!("10.{place}.{high}.{low}")
+    });
+    for address in addresses {
+        browser.forwarded = address;
+        let Ok((body, asked)) = browser.signed() else {
+            break;
+        };
         match browser.post(SIGN_IN, &body) {
+            Ok((429, _)) => {} // so many by one account, too
             Ok((200, _)) => accepted.push((browser.cookie.clone(), body, asked)),
             Ok((status, problem)) => panic!("{status}: {problem}"),
             Err(_) => {
@@ -238,14 +248,12 @@ fn kill_9_loses_no_accepted_sign_in_and_no_challenge_counts_twice() {
         .collect();
     let mut told = 0;
     for round in 0..5_u8 {
-        for (n, browser) in (0_u8..).zip(&mut people) {
-            browser.server = program.address;
-            // A new address each round: the rate limit is another test's subject.
-            browser.forwarded = format!("198.51.100.{}", round * 10 + n);
-        }
-        let threads: Vec<_> = people
-            .drain(..)
-            .map(|browser| std::thread::spawn(|| sign_in_until_the_end(browser)))
+        let threads: Vec<_> = (0_u8..)
+            .zip(people.drain(..))
+            .map(|(n, mut browser)| {
+                browser.server = program.address;
+                std::thread::spawn(move || sign_in_until_the_end(browser, round * 10 + n))
+            })
             .collect();
         std::thread::sleep(Duration::from_millis(400 + 170 * u64::from(round)));
         drop(program); // SIGKILL
@@ -266,7 +274,7 @@ fn kill_9_loses_no_accepted_sign_in_and_no_challenge_counts_twice() {
 fn look_back(seen: Seen) -> Browser {
     let mut browser = seen.browser;
     for (n, (session, body, asked)) in seen.accepted.into_iter().enumerate() {
-        browser.forwarded = format!("203.0.113.{}", n % 250);
+        browser.forwarded = format!("203.0.{}.{}", n / 250 % 250, n % 250);
         browser.cookie = session;
         assert_eq!(browser.session().0, 200, "the session is still there");
         browser.cookie = asked;
