@@ -32,7 +32,10 @@ pub fn cbor(data: &[u8]) {
     let Ok(value) = webauthn::cbor::Value::decode(data) else {
         return;
     };
-    assert_eq!(value.encode(), data, "canonical input does not survive");
+    // Values, not bytes: undefined is read as null, and floats are widened.
+    let bytes = value.encode();
+    let again = webauthn::cbor::Value::decode(&bytes).map(|value| value.encode());
+    assert_eq!(again, Ok(bytes), "a value does not survive");
 }
 
 /// Every message of CTAP: what decodes encodes to something that decodes to the same.

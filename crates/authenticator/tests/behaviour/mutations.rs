@@ -80,40 +80,8 @@ fn seeds(bench: &mut Bench, id: &[u8]) -> Vec<Vec<u8>> {
         Command::CredentialManagement,
         &manage.encode(),
     ));
-    let bio_params = ctap::bio_enrollment::SubCommandParams {
-        template_id: Some(vec![0, 1]),
-        template_friendly_name: Some("thumb".into()),
-        timeout_milliseconds: Some(1000),
-    };
-    for sub_command in ctap::bio_enrollment::SubCommand::ALL {
-        let bio = ctap::bio_enrollment::Request {
-            modality: Some(1),
-            sub_command: Some(sub_command.code()),
-            sub_command_params: Some(Raw::new(bio_params.encode()).unwrap()),
-            pin_uv_auth_protocol: Some(2),
-            pin_uv_auth_param: Some(vec![1; 32]),
-            get_modality: None,
-        };
-        seeds.push(ctap::request_bytes(Command::BioEnrollment, &bio.encode()));
-    }
-    let blobs = ctap::large_blobs::Request {
-        get: None,
-        set: Some(vec![1; 17]),
-        offset: 0,
-        length: Some(17),
-        pin_uv_auth_param: Some(vec![1; 32]),
-        pin_uv_auth_protocol: Some(2),
-    };
-    seeds.push(ctap::request_bytes(Command::LargeBlobs, &blobs.encode()));
-    let read = ctap::large_blobs::Request {
-        get: Some(17),
-        set: None,
-        length: None,
-        pin_uv_auth_param: None,
-        pin_uv_auth_protocol: None,
-        ..blobs
-    };
-    seeds.push(ctap::request_bytes(Command::LargeBlobs, &read.encode()));
+    seeds.extend(enrolments());
+    seeds.extend(large_blobs());
     seeds.extend(
         [
             Command::GetInfo,
@@ -124,6 +92,54 @@ fn seeds(bench: &mut Bench, id: &[u8]) -> Vec<Vec<u8>> {
         .map(|c| vec![c.code()]),
     );
     seeds
+}
+
+/// Every sub-command of authenticatorBioEnrollment.
+fn enrolments() -> impl Iterator<Item = Vec<u8>> {
+    let params = ctap::bio_enrollment::SubCommandParams {
+        template_id: Some(vec![0, 1]),
+        template_friendly_name: Some("thumb".into()),
+        timeout_milliseconds: Some(1000),
+    };
+    let params = Raw::new(params.encode()).unwrap();
+    ctap::bio_enrollment::SubCommand::ALL
+        .into_iter()
+        .map(move |sub_command| {
+            let bio = ctap::bio_enrollment::Request {
+                modality: Some(1),
+                sub_command: Some(sub_command.code()),
+                sub_command_params: Some(params.clone()),
+                pin_uv_auth_protocol: Some(2),
+                pin_uv_auth_param: Some(vec![1; 32]),
+                get_modality: None,
+            };
+            ctap::request_bytes(Command::BioEnrollment, &bio.encode())
+        })
+}
+
+/// Writing and reading large blobs.
+fn large_blobs() -> [Vec<u8>; 2] {
+    let blobs = ctap::large_blobs::Request {
+        get: None,
+        set: Some(vec![1; 17]),
+        offset: 0,
+        length: Some(17),
+        pin_uv_auth_param: Some(vec![1; 32]),
+        pin_uv_auth_protocol: Some(2),
+    };
+    let write = ctap::request_bytes(Command::LargeBlobs, &blobs.encode());
+    let read = ctap::large_blobs::Request {
+        get: Some(17),
+        set: None,
+        length: None,
+        pin_uv_auth_param: None,
+        pin_uv_auth_protocol: None,
+        ..blobs
+    };
+    [
+        write,
+        ctap::request_bytes(Command::LargeBlobs, &read.encode()),
+    ]
 }
 
 fn mutate(bytes: &mut Vec<u8>, rng: &mut ChaCha20Rng) {
