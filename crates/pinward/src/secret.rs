@@ -112,7 +112,12 @@ fn from_command(command: &str) -> Result<Zeroizing<String>, Fault> {
         .stdout
         .take()
         .ok_or_else(|| Fault::usage("the command has no output"))
-        .and_then(|mut out| line_of(&mut out, "the output of the command"));
+        .and_then(|mut out| {
+            let line = line_of(&mut out, "the output of the command");
+            // A command that cannot write what comes after would seem to have failed.
+            discard(&mut out)?;
+            line
+        });
     if child.wait()?.success() {
         line
     } else {
@@ -121,6 +126,13 @@ fn from_command(command: &str) -> Result<Zeroizing<String>, Fault> {
             "the command that should give the PIN failed",
         ))
     }
+}
+
+/// Reads on to the end and keeps nothing: what follows a PIN can be secret too.
+fn discard(from: &mut impl Read) -> io::Result<()> {
+    let mut buffer = Zeroizing::new([0_u8; 512]);
+    while from.read(&mut buffer[..])? > 0 {}
+    Ok(())
 }
 
 /// One line, byte by byte, so that what follows is left for the next secret.
@@ -227,6 +239,8 @@ mod tests {
             Exit::Failed
         );
         assert!(named("cmd:true").read().is_err());
+        let late = "cmd:echo first; sleep 0.2; seq 100000";
+        assert_eq!(*named(late).read().unwrap(), "first");
     }
 
     #[test]
