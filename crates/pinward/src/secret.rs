@@ -128,8 +128,12 @@ fn from_command(command: &str) -> Result<Zeroizing<String>, Fault> {
     }
 }
 
+/// A command that says more than this after its first line is not one that gives a PIN.
+const MOST_DISCARDED: u64 = 1 << 20;
+
 /// Reads on to the end and keeps nothing: what follows a PIN can be secret too.
 fn discard(from: &mut impl Read) -> io::Result<()> {
+    let mut from = from.take(MOST_DISCARDED);
     let mut buffer = Zeroizing::new([0_u8; 512]);
     while from.read(&mut buffer[..])? > 0 {}
     Ok(())
@@ -241,6 +245,7 @@ mod tests {
         assert!(named("cmd:true").read().is_err());
         let late = "cmd:echo first; sleep 0.2; seq 100000";
         assert_eq!(*named(late).read().unwrap(), "first");
+        assert!(named("cmd:yes").read().is_err(), "it never ends by itself");
     }
 
     #[test]
