@@ -1,5 +1,5 @@
 //! Rules that no shipped platform shows in full: each by itself, on a profile that differs in nothing else.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)] // a test stops at its first surprise
 
 use client::profile::{PlatformProfile, find, shipped};
 use client::report::{Certainty, Ended, Party, Step};

@@ -1,6 +1,6 @@
 //! `profiles/platform.schema.json`: every shipped profile is valid by it, and it says exactly what the
 //! code reads.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)] // a test stops at its first surprise
 
 use std::collections::BTreeSet;
 

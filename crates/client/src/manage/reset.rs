@@ -228,7 +228,7 @@ fn result(status: Status) -> Result<(), ResetError> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
+    #![allow(clippy::unwrap_used, clippy::panic)] // a test stops at its first surprise
     use super::super::tests::info;
     use super::*;
 

@@ -1,5 +1,5 @@
 //! A manager and a scripted key: what is sent, what is not, and what lies come to.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)] // a test stops at its first surprise
 
 use std::collections::VecDeque;
 

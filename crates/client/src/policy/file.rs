@@ -282,7 +282,7 @@ fn pattern(entry: &str) -> Result<Pattern, String> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used)] // a test stops at its first surprise
     use super::*;
 
     fn read(text: &str) -> HostPolicyFile {
