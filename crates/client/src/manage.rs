@@ -7,6 +7,7 @@
 mod client_pin;
 mod config;
 mod consequence;
+mod credential;
 mod credential_management;
 mod outlook;
 pub mod reset;

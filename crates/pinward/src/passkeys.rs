@@ -392,6 +392,7 @@ mod tests {
             },
             credential_id: id.to_vec(),
             algorithm: None,
+            public_key: None,
             cred_protect: None,
         }
     }

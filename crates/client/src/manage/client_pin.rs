@@ -142,15 +142,24 @@ impl Manager<'_> {
         pin: &Pin,
         permissions: Permissions,
     ) -> Result<Token, ManageError> {
+        let for_site = permissions.contains(Permissions::GET_ASSERTION);
+        self.pin_token(pin, permissions, for_site.then_some(NOBODY))
+    }
+
+    pub(super) fn pin_token(
+        &mut self,
+        pin: &Pin,
+        permissions: Permissions,
+        rp_id: Option<&str>,
+    ) -> Result<Token, ManageError> {
         let (key_agreement, secret) = self.agree()?;
         let hash = secret
             .encrypt(&pin_hash(pin.as_str().as_bytes())[..], self.rng)
             .map_err(broken)?;
         let mut request = if self.options().pin_uv_auth_token == Some(true) {
-            let for_site = permissions.contains(Permissions::GET_ASSERTION);
             Request {
                 permissions: Some(permissions.0.into()),
-                rp_id: for_site.then(|| NOBODY.to_owned()),
+                rp_id: rp_id.map(str::to_owned),
                 ..self.pin_request(SubCommand::GetPinUvAuthTokenUsingPinWithPermissions)
             }
         } else {
@@ -166,6 +175,14 @@ impl Manager<'_> {
     /// # Errors
     /// What the key says.
     pub fn token_by_built_in_uv(&mut self, permissions: Permissions) -> Result<Token, ManageError> {
+        self.built_in_token(permissions, None)
+    }
+
+    pub(super) fn built_in_token(
+        &mut self,
+        permissions: Permissions,
+        rp_id: Option<&str>,
+    ) -> Result<Token, ManageError> {
         if self.options().pin_uv_auth_token != Some(true) {
             return Err(ManageError::NotSupported(
                 "be managed by its own method of verification",
@@ -175,6 +192,7 @@ impl Manager<'_> {
         let request = Request {
             key_agreement: Some(key_agreement),
             permissions: Some(permissions.0.into()),
+            rp_id: rp_id.map(str::to_owned),
             ..self.pin_request(SubCommand::GetPinUvAuthTokenUsingUvWithPermissions)
         };
         self.token("verify its user", &request, &secret)

@@ -5,7 +5,7 @@ use ctap::credential_management::{
 };
 use ctap::entities::{CredentialDescriptor, UserEntity};
 use ctap::{Command, Raw, Status};
-use webauthn::cose::CoseAlgorithm;
+use webauthn::cose::{CoseAlgorithm, CoseKey};
 
 use super::{ManageError, Manager, Token};
 
@@ -34,6 +34,8 @@ pub struct Passkey {
     pub credential_id: Vec<u8>,
     /// The algorithm of its key.
     pub algorithm: Option<CoseAlgorithm>,
+    /// The public key, where the key under management tells it.
+    pub public_key: Option<CoseKey>,
     /// credProtect level, 1 to 3.
     pub cred_protect: Option<u64>,
 }
@@ -124,7 +126,8 @@ impl Manager<'_> {
                 rp_id_hash,
                 user,
                 credential_id: credential.id,
-                algorithm: answer.public_key.take().map(|key| key.algorithm()),
+                algorithm: answer.public_key.as_ref().map(CoseKey::algorithm),
+                public_key: answer.public_key.take(),
                 cred_protect: answer.cred_protect,
             });
         }
