@@ -2,7 +2,8 @@
 
 pub use crate::entities::{CredentialDescriptor, UserEntity};
 pub use crate::extensions::{BoolOr, HmacSecretInput};
-use crate::item::{Raw, SecretBytes, int_map, text_map};
+use crate::item::{RawOf, SecretBytes, int_map, text_map};
+use crate::large_blob;
 
 int_map! {
     /// What the platform asks for. (getNextAssertion has no parameters.)
@@ -44,7 +45,7 @@ text_map! {
         /// §12.2: return the stored blob.
         optional "credBlob" cred_blob: bool,
         /// §12.4: the single large-blob extension of CTAP 2.3.
-        optional "largeBlob" large_blob: Raw,
+        optional "largeBlob" large_blob: RawOf<large_blob::Input>,
         /// §12.7: evaluate.
         optional "hmac-secret" hmac_secret: BoolOr<HmacSecretInput>,
         /// §12.3: return the large-blob key.
@@ -85,6 +86,6 @@ int_map! {
         /// The key for the large blob of this credential.
         optional 0x07 "largeBlobKey" large_blob_key: SecretBytes,
         /// Outputs of extensions that stay out of the authenticator data.
-        optional 0x08 "unsignedExtensionOutputs" unsigned_extension_outputs: Raw,
+        optional 0x08 "unsignedExtensionOutputs" unsigned_extension_outputs: RawOf<large_blob::UnsignedOutputs>,
     }
 }

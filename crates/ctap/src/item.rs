@@ -5,6 +5,8 @@
 //! encoder and the member table that people read (`trace`, documentation) come from that one place.
 //! Declaring members out of canonical order does not compile.
 
+use core::marker::PhantomData;
+
 use minicbor::data::Type;
 use minicbor::{Decoder, Encoder};
 use zeroize::Zeroizing;
@@ -232,6 +234,52 @@ impl From<&cbor::Value> for Raw {
 impl Item for Raw {
     fn read(d: &mut Decoder<'_>) -> Result<Self, Status> {
         raw(d).map(|bytes| Self(bytes.to_vec()))
+    }
+    fn write(&self, e: &mut Writer<'_>) {
+        e.writer_mut().extend_from_slice(&self.0);
+    }
+}
+
+/// An item that should be a `T`, kept as its bytes until somebody wants to know: extensions that a key
+/// does not have are none of its business, however odd. Traces look into it as into a `T`; there may be
+/// secrets in it, so `Debug` shows its length only.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RawOf<T>(SecretBytes, PhantomData<T>);
+
+impl<T: Item> RawOf<T> {
+    /// The item.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes, if they are no `T`.
+    pub fn decode(&self) -> Result<T, Status> {
+        decode(&self.0)
+    }
+}
+
+impl<T> core::fmt::Debug for RawOf<T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "RawOf({} bytes)", self.0.len())
+    }
+}
+
+impl<T: Item> From<&T> for RawOf<T> {
+    fn from(item: &T) -> Self {
+        Self(encode(item).into(), PhantomData)
+    }
+}
+
+impl<T> From<Raw> for RawOf<T> {
+    fn from(raw: Raw) -> Self {
+        Self(raw.0.into(), PhantomData)
+    }
+}
+
+impl<T: Item> Item for RawOf<T> {
+    const SECRET: bool = T::SECRET;
+    const MEMBERS: &'static [Member] = T::MEMBERS;
+
+    fn read(d: &mut Decoder<'_>) -> Result<Self, Status> {
+        raw(d).map(|bytes| Self(bytes.to_vec().into(), PhantomData))
     }
     fn write(&self, e: &mut Writer<'_>) {
         e.writer_mut().extend_from_slice(&self.0);

@@ -16,6 +16,7 @@ pub mod get_assertion;
 pub mod get_info;
 pub mod hid;
 pub mod iso7816;
+pub mod large_blob;
 pub mod large_blobs;
 pub mod make_credential;
 pub mod pin_protocol;
@@ -24,6 +25,8 @@ pub mod trace;
 pub mod u2f;
 
 pub use command::{Command, request_bytes, response_bytes, split_request, split_response};
-pub use item::{Element, Item, Key, MAX_MESSAGE_DEPTH, Member, Raw, SecretBytes, TextToNumber};
+pub use item::{
+    Element, Item, Key, MAX_MESSAGE_DEPTH, Member, Raw, RawOf, SecretBytes, TextToNumber,
+};
 pub use status::Status;
 pub use webauthn::cbor;

@@ -2,7 +2,8 @@
 
 pub use crate::entities::{CredentialDescriptor, CredentialParameters, RpEntity, UserEntity};
 pub use crate::extensions::{BoolOr, HmacSecretInput};
-use crate::item::{Raw, SecretBytes, int_map, text_map};
+use crate::item::{Raw, RawOf, SecretBytes, int_map, text_map};
+use crate::large_blob;
 
 int_map! {
     /// What the platform asks for.
@@ -52,7 +53,7 @@ text_map! {
         /// §12.2: store up to maxCredBlobLength bytes with the credential.
         optional "credBlob" cred_blob: SecretBytes,
         /// §12.4: the single large-blob extension of CTAP 2.3.
-        optional "largeBlob" large_blob: Raw,
+        optional "largeBlob" large_blob: RawOf<large_blob::Support>,
         /// §12.1: 1, 2 or 3.
         optional "credProtect" cred_protect: u64,
         /// §12.7: make secrets for hmac-secret.
@@ -105,7 +106,7 @@ int_map! {
         /// The key for the large blob of this credential.
         optional 0x05 "largeBlobKey" large_blob_key: SecretBytes,
         /// Outputs of extensions that stay out of the authenticator data.
-        optional 0x06 "unsignedExtensionOutputs" unsigned_extension_outputs: Raw,
+        optional 0x06 "unsignedExtensionOutputs" unsigned_extension_outputs: RawOf<large_blob::UnsignedOutputs>,
     }
 }
 

@@ -294,6 +294,32 @@ mod tests {
     }
 
     #[test]
+    fn the_blob_of_a_credential_is_masked() {
+        let input = crate::large_blob::Input {
+            write: Some(vec![0xAA; 20].into()),
+            original_size: Some(50),
+            ..Default::default()
+        };
+        let request_ = crate::get_assertion::Request {
+            rp_id: "example.com".to_owned(),
+            client_data_hash: [0; 32],
+            allow_list: None,
+            extensions: Some(crate::get_assertion::ExtensionsInput {
+                large_blob: Some((&input).into()),
+                ..Default::default()
+            }),
+            options: None,
+            pin_uv_auth_param: None,
+            pin_uv_auth_protocol: None,
+        };
+        let shown = request(&request_bytes(Command::GetAssertion, &request_.encode()));
+        assert_eq!(
+            shown["parameters"]["extensions"]["largeBlob"],
+            json!({ "write": "(20 bytes, masked)", "originalSize": 50 })
+        );
+    }
+
+    #[test]
     fn malformed_messages_are_shown_not_trusted() {
         assert!(request(&[0x01, 0xBF, 0xFF])["parameters"]["malformed"].is_string());
         assert_eq!(request(&[0x55])["unknown"], "55");

@@ -7,7 +7,7 @@ use ctap::entities::{CredentialDescriptor, CredentialParameters, RpEntity, UserE
 use ctap::make_credential::{BoolOr, HmacSecretInput};
 use ctap::{
     Member, Raw, SecretBytes, Status, TextToNumber, bio_enrollment, client_pin, config,
-    credential_management, get_assertion, get_info, large_blobs, make_credential,
+    credential_management, get_assertion, get_info, large_blob, large_blobs, make_credential,
 };
 use webauthn::cose::{CoseAlgorithm, CoseKey};
 
@@ -71,7 +71,9 @@ messages! {
         ]))),
         ep_att: Some(true),
         large_blob_key: Some(secret(32)),
-        unsigned_extension_outputs: Some(raw(&Value::Map(vec![("x".into(), true.into())]))),
+        unsigned_extension_outputs: Some(
+            raw(&Value::Map(vec![("x".into(), true.into())])).into(),
+        ),
     };
     get_assertion::Request: ["rpId", "clientDataHash"] get_assertion::Request {
         rp_id: "example.com".to_owned(),
@@ -99,7 +101,7 @@ messages! {
         number_of_credentials: Some(3),
         user_selected: Some(true),
         large_blob_key: Some(secret(32)),
-        unsigned_extension_outputs: Some(raw(&Value::Map(vec![]))),
+        unsigned_extension_outputs: Some(raw(&Value::Map(vec![])).into()),
     };
     get_info::Response: ["versions", "aaguid"] info();
     get_info::Options: [] info_options();
@@ -256,7 +258,12 @@ fn template() -> bio_enrollment::TemplateInfo {
 fn mc_extensions() -> make_credential::ExtensionsInput {
     make_credential::ExtensionsInput {
         cred_blob: Some(secret(20)),
-        large_blob: Some(raw(&Value::Map(vec![("read".into(), true.into())]))),
+        large_blob: Some(
+            (&large_blob::Support {
+                support: Some("preferred".into()),
+            })
+                .into(),
+        ),
         cred_protect: Some(2),
         hmac_secret: Some(true),
         large_blob_key: Some(true),
@@ -270,7 +277,14 @@ fn mc_extensions() -> make_credential::ExtensionsInput {
 fn ga_extensions() -> get_assertion::ExtensionsInput {
     get_assertion::ExtensionsInput {
         cred_blob: Some(true),
-        large_blob: Some(raw(&true.into())),
+        large_blob: Some(
+            (&large_blob::Input {
+                read: None,
+                write: Some(secret(30)),
+                original_size: Some(70),
+            })
+                .into(),
+        ),
         hmac_secret: Some(BoolOr::Other(hmac_secret())),
         large_blob_key: Some(true),
         third_party_payment: Some(true),
