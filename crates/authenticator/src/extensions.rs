@@ -1,6 +1,7 @@
 //! CTAP 2.3 §12: what the extensions add to the two commands.
 
 pub(crate) mod hmac_secret;
+pub(crate) mod large_blob;
 mod large_blob_key;
 
 use ctap::make_credential::{ExtensionsInput, ExtensionsOutput};
@@ -25,6 +26,8 @@ pub(crate) struct Wanted {
     pub(crate) min_pin_length: bool,
     /// §12.3.
     pub(crate) large_blob_key: bool,
+    /// §12.4: whether it was asked for.
+    pub(crate) large_blob: bool,
     /// §12.8.
     pub(crate) salts: Option<Salts>,
     /// §12.9.
@@ -91,6 +94,7 @@ impl Authenticator {
             pin_complexity_policy: has(Extension::PinComplexityPolicy)
                 && input.pin_complexity_policy == Some(true),
             large_blob_key,
+            large_blob: self.wants_large_blob(input.large_blob.as_ref(), discoverable)?,
             salts,
             third_party_payment: has(Extension::ThirdPartyPayment)
                 && input.third_party_payment == Some(true),

@@ -13,6 +13,7 @@ use crate::authenticator::{Authenticator, Channel, Continuation, Env, Handled, P
 use crate::credential::{CredProtect, CredentialSource};
 use crate::crypto::{self, CryptoError};
 use crate::extensions::hmac_secret::Salts;
+use crate::extensions::large_blob::{Circumstances, LargeBlobWish};
 use crate::presence::{self, Purpose, UserPresent, UserVerified};
 use crate::profile::Extension;
 use crate::state::Change;
@@ -31,6 +32,9 @@ struct Common {
     wants_blob: bool,
     wants_large_blob_key: bool,
     wants_third_party_payment: bool,
+    large_blob: Option<LargeBlobWish>,
+    /// Whether no other credential could sign.
+    sole: bool,
 }
 
 /// A request that was accepted so far, with the evidence that was found.
@@ -113,6 +117,8 @@ impl Authenticator {
             wants_blob: false,
             wants_large_blob_key: false,
             wants_third_party_payment: false,
+            large_blob: None,
+            sole: false,
         };
         let mut prepared = Prepared {
             request,
@@ -204,6 +210,7 @@ impl Authenticator {
             self.profile.has(Extension::CredBlob) && input.cred_blob == Some(true);
         prepared.common.wants_third_party_payment = self.profile.has(Extension::ThirdPartyPayment)
             && input.third_party_payment == Some(true);
+        prepared.common.large_blob = self.large_blob_wish(input.large_blob.as_ref())?;
         if self.profile.has(Extension::LargeBlobKey) {
             // §12.3: if it is there, it is true.
             if input.large_blob_key == Some(false) {
@@ -251,23 +258,25 @@ impl Authenticator {
     /// Steps 7 to 13, with the evidence.
     fn finish_get_assertion(
         &mut self,
-        prepared: Prepared,
+        mut prepared: Prepared,
         channel: Channel,
         env: &mut Env<'_>,
     ) -> Handled {
         let source = self
             .first_applicable(&prepared)
             .ok_or(Status::NO_CREDENTIALS)?;
-        let common = &prepared.common;
         // Steps 11 and 12: the newest now, the others when they are asked for.
-        let count = match allow_list(&prepared.request) {
-            Some(_) => 1,
-            None => self
-                .state
-                .index()
-                .count_up_to(&common.rp_id_hash, common.most_protected(false))
-                as u64,
+        let (count, choices) = match allow_list(&prepared.request) {
+            Some(list) => (1, list.len()),
+            None => {
+                let most = prepared.common.most_protected(false);
+                let hash = &prepared.common.rp_id_hash;
+                let count = self.state.index().count_up_to(hash, most);
+                (count as u64, count)
+            }
         };
+        prepared.common.sole = choices == 1;
+        let common = &prepared.common;
         let response = self.assertion(&source, common, (count > 1).then_some(count), env)?;
         // Step 9.4.
         if prepared.up {
@@ -324,7 +333,15 @@ impl Authenticator {
         let key = self.signing_key(source)?;
         let extensions = self.get_assertion_output(source, common, env)?;
         let counter = self.state.counter().checked_add(1).ok_or(Status::OTHER)?;
-        self.commit(env, &[Change::SetCounter(counter)])?;
+        let given = Circumstances {
+            present: common.present,
+            verified: common.verified,
+            sole: common.sole,
+        };
+        let (large_blob, kept) = self.large_blob_output(source, common.large_blob.as_ref(), &given);
+        let mut changes = vec![Change::SetCounter(counter)];
+        changes.extend(kept);
+        self.commit(env, &changes)?;
         let mut signed = authenticator_data::encode(
             &common.rp_id_hash,
             presence::flags(common.present, common.verified),
@@ -351,7 +368,7 @@ impl Authenticator {
                 .wants_large_blob_key
                 .then(|| self.large_blob_key(source))
                 .flatten(),
-            unsigned_extension_outputs: None,
+            unsigned_extension_outputs: large_blob,
         };
         Ok(response.encode())
     }

@@ -47,7 +47,7 @@ pub use presence::{FingerMatch, Interaction, Purpose, UserEvent, UserPresent, Us
 pub use profile::{Profile, ProfileError};
 pub use records::{RecordError, Write};
 pub use state::{
-    Change, Config, MAX_PIN_RETRIES, MAX_UV_RETRIES, PersistentToken, Secrets, State, StoredPin,
-    Template,
+    Change, Config, LargeBlob, MAX_PIN_RETRIES, MAX_UV_RETRIES, PersistentToken, Secrets, State,
+    StoredPin, Template,
 };
 pub use store::{Fault, MemoryStore, Store, StoreError};

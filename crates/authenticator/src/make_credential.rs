@@ -14,7 +14,7 @@ use crate::attestation::Attested;
 use crate::authenticator::{Authenticator, Env, Handled, Pending, Step};
 use crate::credential::{self, CredProtect, CredentialSource, STORED_ID_LENGTH};
 use crate::crypto::{self, CryptoError, KeyMaterial, SigningKey};
-use crate::extensions::{New, Wanted};
+use crate::extensions::{New, Wanted, large_blob};
 use crate::presence::{self, Purpose, UserPresent, UserVerified};
 use crate::profile::Members;
 use crate::state::Change;
@@ -222,7 +222,10 @@ impl Authenticator {
             att_stmt: Some(attestation.att_stmt),
             ep_att: prepared.enterprise.then_some(true),
             large_blob_key,
-            unsigned_extension_outputs: None,
+            unsigned_extension_outputs: prepared
+                .extensions
+                .large_blob
+                .then(|| large_blob::supported(prepared.rk)),
         };
         Ok(Step::Reply(response.encode()))
     }

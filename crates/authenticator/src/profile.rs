@@ -7,6 +7,7 @@
 
 mod rules;
 
+use core::num::NonZeroU32;
 use core::time::Duration;
 
 use serde::Deserialize;
@@ -42,9 +43,12 @@ pub fn special() -> &'static [(&'static str, &'static str)] {
         "post-quantum",
         "tiny",
         "nfc-card",
+        "large-blob",
+        "slow",
         "deviant-denies-uv",
         "deviant-caps-params",
         "deviant-counter",
+        "deviant-drops",
     ]
 }
 
@@ -146,6 +150,9 @@ pub enum Extension {
     /// §12.3.
     #[serde(rename = "largeBlobKey")]
     LargeBlobKey,
+    /// §12.4. It excludes largeBlobKey.
+    #[serde(rename = "largeBlob")]
+    LargeBlob,
     /// §12.8.
     #[serde(rename = "hmac-secret-mc")]
     HmacSecretMc,
@@ -166,6 +173,7 @@ impl Extension {
             Self::MinPinLength => "minPinLength",
             Self::HmacSecret => "hmac-secret",
             Self::LargeBlobKey => "largeBlobKey",
+            Self::LargeBlob => "largeBlob",
             Self::HmacSecretMc => "hmac-secret-mc",
             Self::ThirdPartyPayment => "thirdPartyPayment",
             Self::PinComplexityPolicy => "pinComplexityPolicy",
@@ -366,6 +374,8 @@ pub struct Credentials {
     pub max_cred_blob_length: usize,
     /// Longest serialized large-blob array.
     pub max_large_blob_array: usize,
+    /// Longest blob of the extension largeBlob.
+    pub max_large_blob: usize,
 }
 
 impl Default for Credentials {
@@ -377,6 +387,7 @@ impl Default for Credentials {
             max_id_length: 128,
             max_cred_blob_length: 32,
             max_large_blob_array: 1024,
+            max_large_blob: 1024,
         }
     }
 }
@@ -401,6 +412,8 @@ pub struct Deviations {
     pub max_pub_key_cred_params: Option<usize>,
     /// Its signature counter counts down.
     pub counts_backwards: bool,
+    /// Every so many answers, one is computed and never sent. (CTAPHID only: a card always answers.)
+    pub drops_every: Option<NonZeroU32>,
 }
 
 /// What a key has.
@@ -435,6 +448,9 @@ pub struct Profile {
     /// How long a touch or a finger is waited for, in milliseconds.
     #[serde(default = "default_touch_timeout_ms")]
     pub touch_timeout_ms: u32,
+    /// How long each command takes to compute, in milliseconds. The key says meanwhile that it is at it.
+    #[serde(default)]
+    pub processing_ms: u32,
     /// Extensions.
     #[serde(default)]
     pub extensions: Vec<Extension>,
@@ -516,6 +532,11 @@ impl Profile {
     /// Whether tokens have permissions, timers and one use (2.1), or are the plain pinToken of 2.0.
     pub fn has_permissions(&self) -> bool {
         self.options.pin_uv_auth_token
+    }
+
+    /// How long each command takes to compute.
+    pub fn processing_time(&self) -> Duration {
+        Duration::from_millis(self.processing_ms.into())
     }
 
     /// How long a touch or a finger is waited for.

@@ -11,6 +11,7 @@
 //! | `c` + credential ID | [`CredentialSource`] |
 //! | `t` + template ID | name of a [`Template`] |
 //! | `b` | serialized large-blob array |
+//! | `l` + credential ID | [`LargeBlob`] |
 //! | `k` | [`PersistentToken`] |
 //! | `v` | state of the credential store |
 //! | `w` | built-in UVs since the PIN was last entered |
@@ -24,8 +25,8 @@ use zeroize::Zeroizing;
 
 use crate::credential::CredentialSource;
 use crate::state::{
-    Change, Config, MAX_PIN_RETRIES, MAX_UV_RETRIES, PersistentToken, Secrets, State, StoredPin,
-    Template,
+    Change, Config, LargeBlob, MAX_PIN_RETRIES, MAX_UV_RETRIES, PersistentToken, Secrets, State,
+    StoredPin, Template,
 };
 
 /// Version of the record formats.
@@ -102,6 +103,7 @@ const SERIAL: u8 = b'i';
 const CREDENTIAL: u8 = b'c';
 const TEMPLATE: u8 = b't';
 const LARGE_BLOB_ARRAY: u8 = b'b';
+const LARGE_BLOB: u8 = b'l';
 const PERSISTENT_TOKEN: u8 = b'k';
 const CRED_STORE_STATE: u8 = b'v';
 const UV_COUNT: u8 = b'w';
@@ -144,9 +146,11 @@ impl Change {
                     value,
                 }]
             }
-            Self::DeleteCredential(id) => vec![Write::Delete {
-                key: key_of(CREDENTIAL, id),
-            }],
+            Self::DeleteCredential(id) => [CREDENTIAL, LARGE_BLOB]
+                .map(|kind| Write::Delete {
+                    key: key_of(kind, id),
+                })
+                .into(),
             Self::SetPin(pin) => put(
                 PIN,
                 record(|e| {
@@ -174,6 +178,13 @@ impl Change {
             Self::SetLargeBlobArray(array) => {
                 put(LARGE_BLOB_ARRAY, record(|e| e.bytes(array).map(drop)))
             }
+            Self::PutLargeBlob(id, blob) => vec![Write::Put {
+                key: key_of(LARGE_BLOB, id),
+                value: record(|e| {
+                    let e = e.array(2)?.bytes(&blob.bytes)?;
+                    e.u64(blob.original_size).map(drop)
+                }),
+            }],
             Self::SetPersistentToken(Some(token)) => put(
                 PERSISTENT_TOKEN,
                 record(|e| e.bytes(&token.0[..]).map(drop)),
@@ -197,6 +208,7 @@ impl Change {
                         value,
                     },
                     delete(LARGE_BLOB_ARRAY),
+                    Write::DeleteAll { prefix: LARGE_BLOB },
                     delete(PERSISTENT_TOKEN),
                     delete(CRED_STORE_STATE),
                 ]
@@ -344,6 +356,16 @@ fn read_change(kind: u8, id: &[u8], value: &[u8]) -> Result<Change, RecordError>
             Change::PutTemplate(Template { id, friendly_name })
         }
         LARGE_BLOB_ARRAY => Change::SetLargeBlobArray(d.bytes()?.to_vec()),
+        LARGE_BLOB => {
+            if d.array()? != Some(2) {
+                return Err(RecordError::Malformed);
+            }
+            let blob = LargeBlob {
+                bytes: Zeroizing::new(d.bytes()?.to_vec()),
+                original_size: d.u64()?,
+            };
+            Change::PutLargeBlob(id.to_vec(), blob)
+        }
         PERSISTENT_TOKEN => {
             let value = d.bytes()?.try_into().map_err(|_| RecordError::Malformed)?;
             Change::SetPersistentToken(Some(PersistentToken(Zeroizing::new(value))))

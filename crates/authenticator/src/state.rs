@@ -92,6 +92,21 @@ pub struct Template {
     pub friendly_name: Option<String>,
 }
 
+/// What the extension largeBlob (§12.4) keeps with a credential.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LargeBlob {
+    /// The bytes, as the platform compressed them.
+    pub bytes: Zeroizing<Vec<u8>>,
+    /// How many they were before.
+    pub original_size: u64,
+}
+
+impl core::fmt::Debug for LargeBlob {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "LargeBlob({} bytes)", self.bytes.len())
+    }
+}
+
 /// The persistentPinUvAuthToken (§6.5.2, CTAP 2.2): it outlives power cycles until the PIN changes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PersistentToken(pub Zeroizing<[u8; 32]>);
@@ -116,7 +131,7 @@ impl core::fmt::Debug for PersistentToken {
 pub enum Change {
     /// A credential is stored, or replaced.
     PutCredential(Arc<CredentialSource>),
-    /// A credential is removed.
+    /// A credential is removed, and its blob with it.
     DeleteCredential(Vec<u8>),
     /// The PIN is set or changed.
     SetPin(StoredPin),
@@ -136,6 +151,8 @@ pub enum Change {
     DeleteTemplate(Vec<u8>),
     /// The serialized large-blob array.
     SetLargeBlobArray(Vec<u8>),
+    /// The blob of a stored credential (§12.4), by the credential's ID.
+    PutLargeBlob(Vec<u8>, LargeBlob),
     /// The persistent token is handed out for the first time, or (`None`) revoked.
     SetPersistentToken(Option<PersistentToken>),
     /// The state of the credential store, another one after each change of it.
@@ -163,6 +180,7 @@ pub struct State {
     next_created: u64,
     templates: BTreeMap<Vec<u8>, Template>,
     large_blob_array: Option<Vec<u8>>,
+    large_blobs: BTreeMap<Vec<u8>, LargeBlob>,
     persistent_token: Option<PersistentToken>,
     cred_store_state: Option<[u8; 16]>,
     uv_count: u32,
@@ -189,6 +207,7 @@ impl State {
             next_created: 0,
             templates: BTreeMap::new(),
             large_blob_array: None,
+            large_blobs: BTreeMap::new(),
             persistent_token: None,
             cred_store_state: None,
             uv_count: 0,
@@ -210,6 +229,8 @@ impl State {
         changes.extend(self.credentials.iter().cloned().map(Change::PutCredential));
         changes.extend(self.templates.values().cloned().map(Change::PutTemplate));
         changes.extend(self.large_blob_array.clone().map(Change::SetLargeBlobArray));
+        let blobs = self.large_blobs.iter();
+        changes.extend(blobs.map(|(id, blob)| Change::PutLargeBlob(id.clone(), blob.clone())));
         changes.extend(
             self.persistent_token
                 .clone()
@@ -229,7 +250,10 @@ impl State {
                 self.next_created = self.next_created.max(source.created.saturating_add(1));
                 self.credentials.put(source);
             }
-            Change::DeleteCredential(id) => self.credentials.remove(id),
+            Change::DeleteCredential(id) => {
+                self.credentials.remove(id);
+                self.large_blobs.remove(id);
+            }
             Change::SetPin(pin) => self.pin = Some(pin.clone()),
             Change::SetPinRetries(retries) => self.pin_retries = *retries,
             Change::SetUvRetries(retries) => self.uv_retries = *retries,
@@ -241,6 +265,9 @@ impl State {
             }
             Change::DeleteTemplate(id) => drop(self.templates.remove(id)),
             Change::SetLargeBlobArray(array) => self.large_blob_array = Some(array.clone()),
+            Change::PutLargeBlob(id, blob) => {
+                self.large_blobs.insert(id.clone(), blob.clone());
+            }
             Change::SetPersistentToken(token) => self.persistent_token.clone_from(token),
             Change::SetCredStoreState(state) => self.cred_store_state = Some(*state),
             Change::SetUvCount(count) => self.uv_count = *count,
@@ -248,6 +275,7 @@ impl State {
                 self.secrets = secrets.clone();
                 self.credentials = CredentialIndex::default();
                 self.large_blob_array = None;
+                self.large_blobs.clear();
                 self.persistent_token = None;
                 self.cred_store_state = None;
             }
@@ -301,6 +329,11 @@ impl State {
     /// The serialized large-blob array, if one was written.
     pub fn large_blob_array(&self) -> Option<&[u8]> {
         self.large_blob_array.as_deref()
+    }
+
+    /// The blob of a stored credential.
+    pub fn large_blob(&self, credential_id: &[u8]) -> Option<&LargeBlob> {
+        self.large_blobs.get(credential_id)
     }
 
     /// The persistent token, while one is handed out.

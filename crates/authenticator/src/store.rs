@@ -181,6 +181,14 @@ mod tests {
         Change::SetPersistentToken(Some(PersistentToken(Zeroizing::new([byte; 32]))))
     }
 
+    fn blob(id: u8) -> Change {
+        let blob = crate::state::LargeBlob {
+            bytes: Zeroizing::new(vec![7; 30]),
+            original_size: 90,
+        };
+        Change::PutLargeBlob(vec![id; 32], blob)
+    }
+
     fn same(a: &State, b: &State) {
         let all = |state: &State| {
             let mut records: Vec<_> = state
@@ -212,6 +220,8 @@ mod tests {
             Change::DeleteTemplate(vec![2]),
             Change::SetLargeBlobArray(vec![5; 1024]),
             persistent_token(1),
+            blob(2),
+            blob(3),
             Change::SetPersistentToken(None),
             persistent_token(2),
             Change::SetCredStoreState([6; 16]),

@@ -6,6 +6,9 @@ use super::{AttestationKind, Extension, Members, Profile, Reset, Version};
 use crate::credential::MAX_ID_LENGTH;
 use crate::crypto;
 
+/// What the rest of a getAssertion and of its answer takes beside a blob.
+const BESIDE_BLOB: usize = 512;
+
 impl Profile {
     /// The feature that is missing for a version (§9), if one is.
     pub fn missing_for(&self, version: Version) -> Option<&'static str> {
@@ -161,7 +164,7 @@ impl Profile {
             ),
             (
                 self.members >= Members::V23 || !self.has_features_of_2_3(),
-                "perCredMgmtRO, reset, attestation.fido_u2f and pin.complexity_policy need members = \"2.3\"",
+                "perCredMgmtRO, reset, attestation.fido_u2f, pin.complexity_policy and the extension largeBlob need members = \"2.3\"",
             ),
             (
                 !self.pin.complexity_policy || options.client_pin,
@@ -184,6 +187,7 @@ impl Profile {
             || self.reset != Reset::default()
             || self.attestation.fido_u2f
             || self.pin.complexity_policy
+            || self.has(Extension::LargeBlob)
     }
 
     /// Extensions and credentials.
@@ -197,6 +201,14 @@ impl Profile {
             (
                 self.has(Extension::LargeBlobKey) == self.options.large_blobs,
                 "the extension largeBlobKey and largeBlobs come together",
+            ),
+            (
+                !self.has(Extension::LargeBlob) || !self.options.large_blobs,
+                "the extension largeBlob excludes largeBlobs and largeBlobKey",
+            ),
+            (
+                !self.has(Extension::LargeBlob) || self.options.rk,
+                "the extension largeBlob needs rk",
             ),
             (
                 !self.options.large_blobs || self.options.rk,
@@ -249,6 +261,11 @@ impl Profile {
             (
                 credentials.max_large_blob_array >= 1024,
                 "credentials.max_large_blob_array is less than 1024",
+            ),
+            (
+                !self.has(Extension::LargeBlob)
+                    || credentials.max_large_blob.saturating_add(BESIDE_BLOB) <= self.max_msg_size,
+                "credentials.max_large_blob with 512 bytes for the rest of a message exceeds max_msg_size",
             ),
             (self.max_msg_size >= 1024, "max_msg_size is less than 1024"),
             (

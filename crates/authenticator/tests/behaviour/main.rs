@@ -12,6 +12,7 @@ mod deviations;
 mod extensions;
 mod get_assertion;
 mod get_info;
+mod large_blob;
 mod large_blobs;
 mod make_credential;
 mod mutations;
