@@ -10,12 +10,13 @@ use authenticator::{
     Authenticator, Change, Channel, Env, Interaction, Profile, ProfileError, Progress, State,
     Store, StoreError, UserEvent,
 };
+use ctap::hid::keepalive;
 use ctap::iso7816::StatusWord;
 use ctap::u2f;
 use rand_core::CryptoRng;
 use transport::{Arrival, Kind};
 
-use crate::link::{Demand, Link};
+use crate::link::{Demand, Link, Work};
 use crate::prompts::Prompts;
 
 /// One request and its answer, for those who watch. `Debug` shows sizes only: there are secrets in it.
@@ -27,8 +28,8 @@ pub struct Exchange {
     pub u2f: bool,
     /// The request.
     pub request: Vec<u8>,
-    /// The answer: status byte and CBOR, or U2F data and status word. `None` when the platform gave
-    /// the request up.
+    /// The answer: status byte and CBOR, or U2F data and status word. `None` when nobody got it: the
+    /// platform gave the request up, or the key's profile loses answers.
     pub response: Option<Vec<u8>>,
 }
 
@@ -64,6 +65,16 @@ struct Pending {
     request: Vec<u8>,
 }
 
+/// An answer that the platform gets later: the key computes slowly.
+#[derive(Debug)]
+struct Held {
+    channel: u32,
+    u2f: bool,
+    request: Vec<u8>,
+    response: Vec<u8>,
+    due: Duration,
+}
+
 /// Remembers that a commit failed: what is durable is not known then, and the key must not go on.
 struct Guarded {
     store: Box<dyn Store + Send>,
@@ -91,6 +102,9 @@ pub(crate) struct Engine {
     prompts: Box<dyn Prompts>,
     watcher: Option<Watcher>,
     pending: Option<Pending>,
+    held: Option<Held>,
+    /// Answers so far, lost ones included.
+    answers: u32,
     /// The channel of a U2F request that the user was asked for; it waits in the platform.
     u2f_asked: Option<u32>,
     winks: u64,
@@ -100,7 +114,10 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) fn new(mut parts: Parts, kind: Kind, now: Duration) -> Result<Self, ProfileError> {
         let link = Link::new(kind, &parts.profile, parts.rng.next_u32());
-        let authenticator = Authenticator::new(parts.profile, parts.state, now, &mut *parts.rng)?;
+        let transport = transport(kind, &parts.profile);
+        let mut authenticator =
+            Authenticator::new(parts.profile, parts.state, now, &mut *parts.rng)?;
+        authenticator.connect(transport);
         Ok(Self {
             authenticator,
             link,
@@ -112,6 +129,8 @@ impl Engine {
             prompts: parts.prompts,
             watcher: parts.watcher,
             pending: None,
+            held: None,
+            answers: 0,
             u2f_asked: None,
             winks: 0,
             out: Vec::new(),
@@ -136,7 +155,11 @@ impl Engine {
     /// When [`Engine::tick`] has something to do.
     pub(crate) fn deadline(&self) -> Option<Duration> {
         let user = self.asking().map(Interaction::deadline);
-        [self.link.deadline(), user].into_iter().flatten().min()
+        let held = self.held.as_ref().map(|held| held.due);
+        [self.link.deadline(), user, held]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// What to send since the last call.
@@ -175,8 +198,24 @@ impl Engine {
         {
             self.user(UserEvent::Timeout, now);
         }
-        let waiting = self.pending.as_ref().map(|p| p.channel);
-        self.link.tick(waiting, now, &mut self.out);
+        if let Some(held) = self.held.take_if(|held| now >= held.due) {
+            self.send(held);
+        }
+        self.link.tick(self.work(), now, &mut self.out);
+    }
+
+    /// What keep-alives are about.
+    fn work(&self) -> Option<Work> {
+        let held = self.held.as_ref().map(|held| Work {
+            channel: held.channel,
+            status: keepalive::PROCESSING,
+        });
+        held.or_else(|| {
+            self.pending.as_ref().map(|pending| Work {
+                channel: pending.channel,
+                status: keepalive::UPNEEDED,
+            })
+        })
     }
 
     /// The user does something. Without a wish of the key it has no effect.
@@ -194,6 +233,7 @@ impl Engine {
 
     /// Cuts the power and gives it back: what is not stored is gone.
     pub(crate) fn power_cycle(&mut self, now: Duration) {
+        self.held = None;
         if self.pending.take().is_some() | self.u2f_asked.take().is_some() {
             self.prompts.ended();
         }
@@ -245,9 +285,8 @@ impl Engine {
                     if asked {
                         self.prompts.ended();
                     }
-                    self.link
-                        .reply(pending.channel, false, &response, &mut self.out);
-                    return self.watch(pending.channel, false, pending.request, Some(response));
+                    let Pending { channel, request } = pending;
+                    return self.answer(channel, false, request, response, now);
                 }
                 // The authenticator waited for nobody: it has given the request up itself.
                 Progress::Idle => return self.link.given_up(),
@@ -269,8 +308,46 @@ impl Engine {
                 response = self.u2f_once(channel, &apdu, now);
             }
         }
-        self.link.reply(channel, true, &response, &mut self.out);
-        self.watch(channel, true, apdu, Some(response));
+        self.answer(channel, true, apdu, response, now);
+    }
+
+    /// Answers when the key has computed for as long as its profile says.
+    fn answer(
+        &mut self,
+        channel: u32,
+        u2f: bool,
+        request: Vec<u8>,
+        response: Vec<u8>,
+        now: Duration,
+    ) {
+        let takes = self.authenticator.profile().processing_time();
+        let held = Held {
+            channel,
+            u2f,
+            request,
+            response,
+            due: now + takes,
+        };
+        if takes.is_zero() {
+            self.send(held);
+        } else {
+            self.held = Some(held);
+            self.link.waiting(now, true);
+        }
+    }
+
+    fn send(&mut self, held: Held) {
+        self.answers = self.answers.wrapping_add(1);
+        let every = self.authenticator.profile().deviations.drops_every;
+        let mut out = Vec::new();
+        self.link
+            .reply(held.channel, held.u2f, &held.response, &mut out);
+        let lost = self.link.can_lose() && every.is_some_and(|n| self.answers % n == 0);
+        if !lost {
+            self.out.append(&mut out);
+        }
+        let response = (!lost).then_some(held.response);
+        self.watch(held.channel, held.u2f, held.request, response);
     }
 
     fn u2f_once(&mut self, channel: u32, apdu: &[u8], now: Duration) -> Vec<u8> {
@@ -284,6 +361,10 @@ impl Engine {
     }
 
     fn abort(&mut self, channel: u32, now: Duration) {
+        if let Some(held) = self.held.take_if(|held| held.channel == channel) {
+            self.link.given_up();
+            return self.watch(channel, held.u2f, held.request, None);
+        }
         let Some(pending) = self.pending.take_if(|p| p.channel == channel) else {
             return;
         };
@@ -303,6 +384,17 @@ impl Engine {
                 response,
             });
         }
+    }
+}
+
+/// The wire by its WebAuthn name. A card is of the one kind that the profile has, a contact card if it
+/// has both.
+fn transport(kind: Kind, profile: &Profile) -> &'static str {
+    let has = |name: &str| profile.transports.iter().any(|known| known == name);
+    match kind {
+        Kind::Hid => "usb",
+        Kind::Card if has("nfc") && !has("smart-card") => "nfc",
+        Kind::Card => "smart-card",
     }
 }
 

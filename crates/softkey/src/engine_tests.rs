@@ -17,6 +17,9 @@ use crate::prompts::{AutoTouch, Manual};
 mod requests;
 use requests::*;
 
+#[path = "engine_special_tests.rs"]
+mod special;
+
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
@@ -440,7 +443,10 @@ struct Reader {
 
 impl Reader {
     fn new(prompts: impl Prompts + 'static) -> Self {
-        let mut engine = engine(Kind::Card, prompts);
+        Self::with(engine(Kind::Card, prompts))
+    }
+
+    fn with(mut engine: Engine) -> Self {
         engine.receive(Arrival::PowerOn, Duration::ZERO);
         let mut reader = Self {
             engine,

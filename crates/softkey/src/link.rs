@@ -29,6 +29,15 @@ pub(crate) enum Demand {
     PowerCycle,
 }
 
+/// What the authenticator works on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Work {
+    /// Where it came from.
+    pub(crate) channel: u32,
+    /// What a platform is told meanwhile: a status of `ctap::hid::keepalive`.
+    pub(crate) status: u8,
+}
+
 /// The framing of a wire, and when it next has to say something.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -129,8 +138,8 @@ impl Link {
         }
     }
 
-    /// The authenticator begins to wait for its user: the platform learns it at once. If it goes on
-    /// waiting (for another finger), the keep-alives go on as they were.
+    /// The authenticator begins to wait for its user, or to compute for long: the platform learns it at
+    /// once. If it goes on waiting (for another finger), the keep-alives go on as they were.
     pub(crate) fn waiting(&mut self, now: Duration, begins: bool) {
         if begins {
             self.keepalive_at = Some(now);
@@ -142,8 +151,8 @@ impl Link {
         self.keepalive_at = None;
     }
 
-    /// Says what time has made due. `channel` is the one whose request waits for the user.
-    pub(crate) fn tick(&mut self, waiting: Option<u32>, now: Duration, out: &mut Vec<Vec<u8>>) {
+    /// Says what time has made due.
+    pub(crate) fn tick(&mut self, work: Option<Work>, now: Duration, out: &mut Vec<Vec<u8>>) {
         let due = self.keepalive_at.is_some_and(|at| now >= at);
         match &mut self.framing {
             Framing::Hid(device, _) => {
@@ -157,7 +166,7 @@ impl Link {
                         }),
                 );
                 if due {
-                    let alive = waiting.and_then(|c| device.keepalive(c, hid::keepalive::UPNEEDED));
+                    let alive = work.and_then(|w| device.keepalive(w.channel, w.status));
                     out.extend(alive.map(|r| r.to_vec()));
                     self.keepalive_at = Some(now + KEEPALIVE);
                 }
@@ -165,11 +174,16 @@ impl Link {
             Framing::Card(card) => {
                 if due {
                     // The reader asks again; that sets the next time.
-                    out.extend(card.keepalive(hid::keepalive::UPNEEDED));
+                    out.extend(work.and_then(|w| card.keepalive(w.status)));
                     self.keepalive_at = None;
                 }
             }
         }
+    }
+
+    /// Whether an answer can get lost. A reader waits for the card's answer, so there it cannot.
+    pub(crate) fn can_lose(&self) -> bool {
+        matches!(self.framing, Framing::Hid(..))
     }
 
     /// When [`Link::tick`] has something to do.
