@@ -198,7 +198,14 @@ fn real_clients(args: &[&str]) -> Result<Counts, String> {
         };
     }
     let built = shell::run(
-        Command::new("cargo").args(["build", "--package", "pinward", "--locked"]),
+        Command::new("cargo").args([
+            "build",
+            "--package",
+            "pinward",
+            "--package",
+            "sk",
+            "--locked",
+        ]),
         30,
     )?;
     if !built.ok {
