@@ -11,6 +11,7 @@
 pub mod host;
 pub mod memory;
 mod outbox;
+pub mod private_socket;
 pub mod report_pipe;
 pub mod stream;
 pub mod udp;

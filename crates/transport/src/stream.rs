@@ -4,17 +4,16 @@
 //! key goes to all of them, and CTAPHID channels tell them apart.
 
 use std::collections::VecDeque;
-use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags};
 
 use crate::outbox::{Outbox, Waker, flush, wait};
+use crate::private_socket::{self, SocketFile};
 use crate::{Arrival, Inbox, Kind, REPORT_SIZE, Report, Wire};
 
 /// More clients than this are turned away.
@@ -31,10 +30,7 @@ const MAX_BACKLOG: usize = 4 * 129 * REPORT_SIZE;
 /// When somebody else listens there, something other than a socket is in the way, or the file cannot
 /// be made.
 pub fn listen_unix(path: &Path, inbox: Inbox) -> io::Result<Wire> {
-    remove_stale(path)?;
-    let listener = UnixListener::bind(path)?;
-    let file = SocketFile::of(path)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    let (listener, file) = private_socket::bind(path)?;
     listener.set_nonblocking(true)?;
     let address = format!("unix:{}", path.display());
     serve(
@@ -59,50 +55,6 @@ pub fn listen_tcp(address: impl ToSocketAddrs, inbox: Inbox) -> io::Result<Wire>
     listener.set_nonblocking(true)?;
     let address = format!("tcp:{}", listener.local_addr()?);
     serve(Listener::Tcp(listener), address, inbox)
-}
-
-/// Removes a socket that nobody answers on.
-fn remove_stale(path: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(e),
-        Ok(meta) if !meta.file_type().is_socket() => Err(io::Error::new(
-            io::ErrorKind::AlreadyExists,
-            format!("{} exists and is not a socket", path.display()),
-        )),
-        Ok(_) => match UnixStream::connect(path) {
-            Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
-            _ => Err(io::Error::new(
-                io::ErrorKind::AddrInUse,
-                format!("another program listens on {}", path.display()),
-            )),
-        },
-    }
-}
-
-/// Our socket file, removed when it is not needed any more and still ours.
-#[derive(Debug)]
-struct SocketFile {
-    path: PathBuf,
-    identity: (u64, u64),
-}
-
-impl SocketFile {
-    fn of(path: &Path) -> io::Result<Self> {
-        let meta = fs::symlink_metadata(path)?;
-        Ok(Self {
-            path: path.to_owned(),
-            identity: (meta.dev(), meta.ino()),
-        })
-    }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if fs::symlink_metadata(&self.path).is_ok_and(|m| (m.dev(), m.ino()) == self.identity) {
-            let _ = fs::remove_file(&self.path);
-        }
-    }
 }
 
 #[derive(Debug)]

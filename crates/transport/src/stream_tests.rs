@@ -3,6 +3,8 @@
 
 use super::*;
 use crate::host::{ReportPort, StreamPort};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
