@@ -234,7 +234,7 @@ impl Authenticator {
         };
         // Too late is too late, even if the timeout was not reported.
         let event = match event {
-            UserEvent::Touch | UserEvent::LongTouch | UserEvent::Finger(_)
+            UserEvent::Touch | UserEvent::LongTouch | UserEvent::Finger(_) | UserEvent::Deny
                 if env.now >= waiting.interaction.deadline() =>
             {
                 UserEvent::Timeout
@@ -243,6 +243,7 @@ impl Authenticator {
         };
         let step = match (event, waiting.interaction) {
             (UserEvent::Cancel, _) => Err(Status::KEEPALIVE_CANCEL),
+            (UserEvent::Deny, _) => Err(Status::OPERATION_DENIED),
             (UserEvent::Timeout, interaction) => match waiting.command {
                 Pending::Sample(sample) => self.sampled(*sample, None, channel, env),
                 command => Err(timeout_status(&command, &interaction)),

@@ -34,6 +34,8 @@ pub enum UserEvent {
     LongTouch,
     /// A finger is laid on the sensor.
     Finger(FingerMatch),
+    /// The person declines (§6.1.2 and §6.2.2: `OPERATION_DENIED`).
+    Deny,
     /// The platform cancels the command (`CTAPHID_CANCEL`).
     Cancel,
     /// The deadline of the interaction has passed.
@@ -140,7 +142,7 @@ pub(crate) fn touch(event: UserEvent) -> Option<UserPresent> {
     match event {
         // Whoever lays a finger on the sensor touches the key.
         UserEvent::Touch | UserEvent::LongTouch | UserEvent::Finger(_) => Some(UserPresent(())),
-        UserEvent::Cancel | UserEvent::Timeout => None,
+        UserEvent::Deny | UserEvent::Cancel | UserEvent::Timeout => None,
     }
 }
 

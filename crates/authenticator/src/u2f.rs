@@ -92,7 +92,7 @@ impl Authenticator {
     /// A touch for U2F; it answers no request by itself.
     pub(crate) fn user_of_u2f(&mut self, event: UserEvent, now: Duration) {
         match (event, &mut self.u2f_touch) {
-            (UserEvent::Cancel | UserEvent::Timeout, wait) => *wait = None,
+            (UserEvent::Deny | UserEvent::Cancel | UserEvent::Timeout, wait) => *wait = None,
             (event, Some(wait)) => {
                 wait.present = presence::touch(event);
                 wait.over = now + TOUCH_TIME_LIMIT;
