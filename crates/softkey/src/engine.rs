@@ -75,6 +75,9 @@ struct Held {
     due: Duration,
 }
 
+/// What prompts may do at once for one command.
+const MOST_AT_ONCE: u32 = 64;
+
 /// Remembers that a commit failed: what is durable is not known then, and the key must not go on.
 struct Guarded {
     store: Box<dyn Store + Send>,
@@ -103,6 +106,8 @@ pub(crate) struct Engine {
     watcher: Option<Watcher>,
     pending: Option<Pending>,
     held: Option<Held>,
+    /// What the prompts will do, and when.
+    scheduled: Option<(Duration, UserEvent)>,
     /// Answers so far, lost ones included.
     answers: u32,
     /// The channel of a U2F request that the user was asked for; it waits in the platform.
@@ -130,6 +135,7 @@ impl Engine {
             watcher: parts.watcher,
             pending: None,
             held: None,
+            scheduled: None,
             answers: 0,
             u2f_asked: None,
             winks: 0,
@@ -156,7 +162,8 @@ impl Engine {
     pub(crate) fn deadline(&self) -> Option<Duration> {
         let user = self.asking().map(Interaction::deadline);
         let held = self.held.as_ref().map(|held| held.due);
-        [self.link.deadline(), user, held]
+        let scheduled = self.scheduled.map(|(at, _)| at);
+        [self.link.deadline(), user, held, scheduled]
             .into_iter()
             .flatten()
             .min()
@@ -192,6 +199,9 @@ impl Engine {
 
     /// Lets time pass: the user's time-out, keep-alives, CTAPHID's time-outs.
     pub(crate) fn tick(&mut self, now: Duration) {
+        if let Some((_, event)) = self.scheduled.take_if(|(at, _)| now >= *at) {
+            self.user(event, now);
+        }
         if self
             .asking()
             .is_some_and(|interaction| now >= interaction.deadline())
@@ -227,15 +237,43 @@ impl Engine {
             // A U2F wish: it belongs to the platform's next try, on whatever channel.
             let channel = self.u2f_asked.take().unwrap_or_default();
             self.tell(channel, event, now);
-            self.prompts.ended();
+            self.over();
         }
+    }
+
+    /// What was asked of the user is over.
+    fn over(&mut self) {
+        self.scheduled = None;
+        self.prompts.ended();
+    }
+
+    /// Asks the user: what they do at once, or later.
+    fn ask(&mut self, interaction: &Interaction, now: Duration) -> Option<UserEvent> {
+        self.scheduled = None;
+        let event = self.prompts.asked(interaction);
+        if event.is_none() {
+            self.scheduled = self
+                .prompts
+                .later()
+                .map(|(wait, event)| (now + wait, event));
+        }
+        event
+    }
+
+    /// The key hangs on another wire now. It was without power in between.
+    pub(crate) fn plug(&mut self, kind: Kind, now: Duration) {
+        self.power_cycle(now);
+        let profile = self.authenticator.profile();
+        self.link = Link::new(kind, profile, self.rng.next_u32());
+        let transport = transport(kind, profile);
+        self.authenticator.connect(transport);
     }
 
     /// Cuts the power and gives it back: what is not stored is gone.
     pub(crate) fn power_cycle(&mut self, now: Duration) {
         self.held = None;
         if self.pending.take().is_some() | self.u2f_asked.take().is_some() {
-            self.prompts.ended();
+            self.over();
         }
         self.link.power_cycle(self.rng.next_u32());
         self.authenticator.power_cycle(now, &mut *self.rng);
@@ -270,10 +308,17 @@ impl Engine {
     /// Answers, or asks the user and waits, or goes on with what the prompts decide at once.
     fn progress(&mut self, pending: Pending, goes_on: bool, mut progress: Progress, now: Duration) {
         let mut asked = goes_on;
+        let mut at_once = 0;
         loop {
             match progress {
                 Progress::Waiting(interaction) => {
-                    let Some(event) = self.prompts.asked(&interaction) else {
+                    at_once += 1;
+                    // A touch where a finger is wanted, again and again: nobody is in such a hurry.
+                    let event = match at_once <= MOST_AT_ONCE {
+                        true => self.ask(&interaction, now),
+                        false => None,
+                    };
+                    let Some(event) = event else {
                         self.link.waiting(now, !goes_on);
                         self.pending = Some(pending);
                         return;
@@ -283,7 +328,7 @@ impl Engine {
                 }
                 Progress::Reply(response) => {
                     if asked {
-                        self.prompts.ended();
+                        self.over();
                     }
                     let Pending { channel, request } = pending;
                     return self.answer(channel, false, request, response, now);
@@ -303,7 +348,7 @@ impl Engine {
             && let Some(interaction) = self.asking().cloned()
         {
             self.u2f_asked = Some(channel);
-            if let Some(event) = self.prompts.asked(&interaction) {
+            if let Some(event) = self.ask(&interaction, now) {
                 self.user(event, now);
                 response = self.u2f_once(channel, &apdu, now);
             }
@@ -371,7 +416,7 @@ impl Engine {
         self.link.given_up();
         // Its answer to the cancellation is for nobody.
         self.tell(channel, UserEvent::Cancel, now);
-        self.prompts.ended();
+        self.over();
         self.watch(channel, false, pending.request, None);
     }
 

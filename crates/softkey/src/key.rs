@@ -2,21 +2,22 @@
 
 use std::fmt;
 use std::io;
+use std::ops::Deref;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use authenticator::{
-    FingerMatch, Interaction, MemoryStore, Profile, ProfileError, State, Store, UserEvent,
-};
+use authenticator::{MemoryStore, Profile, ProfileError, State, Store};
 use getrandom::SysRng;
 use rand_core::{CryptoRng, UnwrapErr};
 use transport::{Arrival, Inbox, Wire};
 
 use crate::engine::{Engine, Parts, Watcher};
+use crate::events::{Announced, KeyEvent};
 use crate::prompts::{AutoTouch, Prompts};
+use crate::remote::{Input, Remote, Shared};
 use crate::store::{FileError, FileStore, Protection};
 
 /// Arrivals that wait for the key; beyond it the wire stops reading.
@@ -135,12 +136,13 @@ impl Options {
         wire: impl FnOnce(Inbox) -> io::Result<Wire>,
     ) -> Result<RunningKey, StartError> {
         let (sender, receiver) = sync_channel(QUEUE);
-        let to_key = sender.clone();
-        let wire = wire(Inbox::new(move |arrival| {
-            to_key.send(Input::Arrival(arrival)).is_ok()
-        }))?;
+        let shared = Arc::new(Shared::default());
+        let remote = Remote::new(sender, Arc::clone(&shared));
+        let wire = wire(remote.inbox())?;
         let epoch = Instant::now();
-        let engine = match Engine::new(self.parts, wire.kind(), epoch.elapsed()) {
+        let mut parts = self.parts;
+        parts.prompts = Box::new(Announced::new(parts.prompts, Arc::clone(&shared)));
+        let engine = match Engine::new(parts, wire.kind(), epoch.elapsed()) {
             Ok(engine) => engine,
             Err(error) => {
                 // Before the wire, whose thread may wait for room in it.
@@ -148,22 +150,25 @@ impl Options {
                 return Err(error.into());
             }
         };
-        let shared = Arc::new(Shared::default());
         let address = wire.address().to_owned();
-        let seen = Arc::clone(&shared);
+        shared.update(|status| status.plugged_at = Some(address.clone()));
         let on_end = self.on_end;
+        let seen = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("key".to_owned())
             .spawn(move || {
                 let reason = run(engine, wire, receiver, epoch, &seen);
-                seen.update(|status| status.ended = Some(reason.clone()));
+                seen.update(|status| {
+                    status.ended = Some(reason.clone());
+                    status.plugged_at = None;
+                });
+                seen.announce(&KeyEvent::Ended(reason.clone()));
                 if let Some(told) = on_end {
                     told(&reason);
                 }
             })?;
         Ok(RunningKey {
-            sender,
-            shared,
+            remote,
             address,
             thread: Some(thread),
         })
@@ -173,14 +178,6 @@ impl Options {
 fn system_rng() -> Box<dyn CryptoRng + Send> {
     // A system without randomness cannot run a key: that is worth a panic of this thread.
     Box::new(UnwrapErr(SysRng))
-}
-
-/// What reaches the key's thread.
-enum Input {
-    Arrival(Arrival),
-    User(UserEvent),
-    PowerCycle,
-    Stop,
 }
 
 /// How a key came to its end.
@@ -196,128 +193,46 @@ pub enum Ended {
     StoreFailed(String),
 }
 
-/// What the key's thread lets others see.
-#[derive(Debug, Default)]
-struct Status {
-    asking: Option<Interaction>,
-    winks: u64,
-    ended: Option<Ended>,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    status: Mutex<Status>,
-    changed: Condvar,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Status> {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn update(&self, change: impl FnOnce(&mut Status)) {
-        change(&mut self.lock());
-        self.changed.notify_all();
-    }
-}
-
-/// A key that runs. Dropping the handle takes it off its wire and waits for it to end; what it has
-/// acknowledged is in its store.
+/// A key that runs, and through [`Remote`] what can be done to it. Dropping the handle takes it off its
+/// wire and waits for it to end; what it has acknowledged is in its store.
 #[derive(Debug)]
 pub struct RunningKey {
-    sender: SyncSender<Input>,
-    shared: Arc<Shared>,
+    remote: Remote,
     address: String,
     thread: Option<JoinHandle<()>>,
 }
 
+impl Deref for RunningKey {
+    type Target = Remote;
+    fn deref(&self) -> &Remote {
+        &self.remote
+    }
+}
+
 impl RunningKey {
-    /// Where the key can be reached; see [`Wire::address`].
+    /// Where the key could be reached when it started; see [`Wire::address`].
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// Touches the key. Without a wish of the key it has no effect.
-    pub fn touch(&self) {
-        self.input(Input::User(UserEvent::Touch));
-    }
-
-    /// Touches the key and holds it for five seconds, as a reset can want.
-    pub fn long_touch(&self) {
-        self.input(Input::User(UserEvent::LongTouch));
-    }
-
-    /// Lays a finger on the key's sensor.
-    pub fn finger(&self, finger: FingerMatch) {
-        self.input(Input::User(UserEvent::Finger(finger)));
-    }
-
-    /// Cuts the power and gives it back: open channels, tokens and half messages are gone.
-    pub fn power_cycle(&self) {
-        self.input(Input::PowerCycle);
-    }
-
-    fn input(&self, input: Input) {
-        // A key that has ended wants nothing.
-        let _ = self.sender.send(input);
-    }
-
-    /// What the key asks its user for at this moment.
+    /// A handle that does not own the key, for other threads.
     #[must_use]
-    pub fn asking(&self) -> Option<Interaction> {
-        self.shared.lock().asking.clone()
-    }
-
-    /// Waits until the key asks its user for something, or the time is over.
-    #[must_use]
-    pub fn wait_asking(&self, timeout: Duration) -> Option<Interaction> {
-        self.wait(timeout, |status| status.asking.clone())
-    }
-
-    /// How often a platform made the key wink.
-    #[must_use]
-    pub fn winks(&self) -> u64 {
-        self.shared.lock().winks
-    }
-
-    /// Waits until the key ends by itself, or the time is over.
-    #[must_use]
-    pub fn wait_ended(&self, timeout: Duration) -> Option<Ended> {
-        self.wait(timeout, |status| status.ended.clone())
-    }
-
-    fn wait<T>(&self, timeout: Duration, look: impl Fn(&Status) -> Option<T>) -> Option<T> {
-        let end = Instant::now() + timeout;
-        let mut status = self.shared.lock();
-        loop {
-            if let Some(found) = look(&status) {
-                return Some(found);
-            }
-            let left = end.checked_duration_since(Instant::now())?;
-            status = match self.shared.changed.wait_timeout(status, left) {
-                Ok((status, _)) => status,
-                Err(poisoned) => poisoned.into_inner().0,
-            };
-        }
+    pub fn remote(&self) -> Remote {
+        self.remote.clone()
     }
 
     /// Ends the key.
     pub fn stop(mut self) -> Ended {
         self.join();
-        self.shared.lock().ended.clone().unwrap_or(Ended::Stopped)
+        self.remote.status().ended.unwrap_or(Ended::Stopped)
     }
 
     fn join(&mut self) {
         let Some(thread) = self.thread.take() else {
             return;
         };
-        // The queue may be full of arrivals; the key works them off.
-        let mut stop = Input::Stop;
-        while let Err(TrySendError::Full(back)) = self.sender.try_send(stop) {
-            stop = back;
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        self.remote.end();
         // A panic of the key's thread is a bug that its own message has reported.
         let _ = thread.join();
     }
@@ -339,7 +254,7 @@ fn run(
 ) -> Ended {
     // The wire's own thread may wait for room in our queue, and dropping the wire waits for that
     // thread: the queue has to go first.
-    let wire = wire;
+    let mut wire = Some(wire);
     let receiver = receiver;
     loop {
         let input = match engine.deadline() {
@@ -348,19 +263,41 @@ fn run(
         };
         let now = epoch.elapsed();
         match input {
-            Ok(Input::Arrival(Arrival::Closed(reason))) => {
+            // From a wire that the key does not hang on any more.
+            Ok(Input::Arrival(generation, _)) if generation != shared.generation() => {}
+            Ok(Input::Arrival(_, Arrival::Closed(reason))) => {
                 return reason.map_or(Ended::WireClosed, Ended::WireFailed);
             }
-            Ok(Input::Arrival(arrival)) => engine.receive(arrival, now),
+            Ok(Input::Arrival(_, arrival)) => engine.receive(arrival, now),
             Ok(Input::User(event)) => engine.user(event, now),
-            Ok(Input::PowerCycle) => engine.power_cycle(now),
+            Ok(Input::PowerCycle) => {
+                engine.power_cycle(now);
+                shared.announce(&KeyEvent::PowerCycled);
+            }
+            Ok(Input::Unplug) => {
+                engine.power_cycle(now);
+                publish(&engine, shared);
+                wire = None;
+                shared.update(|status| status.plugged_at = None);
+                shared.announce(&KeyEvent::Unplugged);
+            }
+            Ok(Input::Plug(new)) => {
+                engine.plug(new.kind(), now);
+                let address = new.address().to_owned();
+                wire = Some(new);
+                shared.update(|status| status.plugged_at = Some(address.clone()));
+                shared.announce(&KeyEvent::Plugged(address));
+            }
+            Ok(Input::Sync(done)) => drop(done.send(())),
             Err(RecvTimeoutError::Timeout) => engine.tick(now),
             Ok(Input::Stop) | Err(RecvTimeoutError::Disconnected) => return Ended::Stopped,
         }
         // First the status: whoever hears the answer must not see the key still asking.
         publish(&engine, shared);
         for message in engine.take_output() {
-            wire.send(&message);
+            if let Some(wire) = &wire {
+                wire.send(&message);
+            }
         }
         if let Some(reason) = engine.store_failed() {
             return Ended::StoreFailed(reason.to_owned());
@@ -370,11 +307,12 @@ fn run(
 
 fn publish(engine: &Engine, shared: &Shared) {
     let asking = engine.asking();
-    let mut status = shared.lock();
-    if status.asking.as_ref() != asking || status.winks != engine.winks() {
-        status.asking = asking.cloned();
-        status.winks = engine.winks();
-        drop(status);
-        shared.changed.notify_all();
-    }
+    shared.update_if(|status| {
+        let changed = status.asking.as_ref() != asking || status.winks != engine.winks();
+        if changed {
+            status.asking = asking.cloned();
+            status.winks = engine.winks();
+        }
+        changed
+    });
 }

@@ -25,12 +25,19 @@
 //! # }
 //! ```
 
+pub mod control;
 mod engine;
+mod events;
 mod key;
 mod link;
 pub mod prompts;
+mod remote;
+pub mod script;
 pub mod store;
 
 pub use engine::{Exchange, Watcher};
+pub use events::KeyEvent;
 pub use key::{Ended, Options, RunningKey, StartError};
 pub use prompts::{AutoTouch, Manual, Prompts, Terminal};
+pub use remote::{KeyStatus, Remote};
+pub use script::{Script, Scripted};

@@ -1,6 +1,7 @@
 //! The person at the key: who answers when the key asks for a touch or a finger
 
 use std::io::Write;
+use std::time::Duration;
 
 use authenticator::{Interaction, Purpose, UserEvent};
 
@@ -9,6 +10,11 @@ pub trait Prompts: Send {
     /// The key asks. What is returned happens at once; with `None` the key waits for
     /// [`crate::RunningKey::touch`] and its like.
     fn asked(&mut self, interaction: &Interaction) -> Option<UserEvent>;
+
+    /// What happens by itself after this time, if [`Prompts::asked`] has just left the key waiting.
+    fn later(&mut self) -> Option<(Duration, UserEvent)> {
+        None
+    }
 
     /// What was asked is over: done, cancelled or timed out.
     fn ended(&mut self) {}
@@ -132,8 +138,6 @@ fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use core::time::Duration;
-
     use authenticator::FingerMatch;
 
     use super::*;
