@@ -4,6 +4,7 @@
 //! A [`Manager`] puts requests together and reads the answers; a program lends it a [`Link`] that
 //! carries them. Setters are idempotent: they look first, act, and read back what is then true.
 
+mod bio;
 mod client_pin;
 mod config;
 mod consequence;
@@ -17,6 +18,7 @@ use ctap::{Command, Status, get_info, request_bytes, split_response};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
+pub use bio::{Fingerprint, Sample, Sensor};
 pub use client_pin::{Retries, pin_policy};
 pub use config::Change;
 pub use consequence::{Setting, consequences};
