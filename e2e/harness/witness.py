@@ -1,0 +1,224 @@
+"""What a browser does with a key in each state: measured by driving it, dialog by dialog.
+
+A cell is one ceremony of `pinward matrix` (model, state, what the site asks), with a person who accepts
+everything. What is seen is written in the matrix's words: the steps, the UV flag, the end.
+"""
+
+import json
+import re
+import time
+
+from .proc import Failed, wait_for
+from .site import ENDED, START, Site, options
+from .states import DISCOVERABLE, NAMED, NEW_PIN, NOTHING, PIN, STATES, Shelf
+
+SETTINGS = ["discouraged", "preferred", "required"]
+CELL_SECONDS = 22
+
+
+def cells(model="fido-2.1", states=STATES):
+    """All cells of a model, in the order of the matrix."""
+    return [
+        {"key": model, "key_state": state,
+         "request": {"ceremony": ceremony, "userVerification": setting, "discoverable": discoverable}}
+        for state in states
+        for ceremony in ("create", "get")
+        for discoverable in (False, True)
+        for setting in SETTINGS
+    ]
+
+
+def name(cell):
+    request = cell["request"]
+    kind = "discoverable" if request["discoverable"] else "named"
+    return f"{cell['key']}/{cell['key_state']}/{request['ceremony']}/{kind}/{request['userVerification']}"
+
+
+class Seen:
+    """The steps so far. A step that goes on is one step."""
+
+    def __init__(self):
+        self.steps, self.said = [], []
+
+    def step(self, *words):
+        self.steps += words
+
+    def say(self, text):
+        if text and text not in self.said:
+            self.said.append(text)
+
+
+class Witness:
+    """One browser with one USB port. `driver` has `run(script, *args)`, `attend(seen)` (does what a dialog
+    asks, and notes it) and `rest()` (takes away what a ceremony left)."""
+
+    def __init__(self, t, driver, bus):
+        self.t, self.driver, self.bus = t, driver, bus
+        self.shelves = {}
+
+    def measure(self, cell):
+        """Runs a cell and gives it back with what was seen."""
+        model, request = cell["key"], cell["request"]
+        shelf = self.shelves.setdefault(model, Shelf(self._folder(model), model))
+        holds = NOTHING
+        if request["ceremony"] == "get":
+            holds = DISCOVERABLE if request["discoverable"] else NAMED
+        key, credential = shelf.take(cell["key_state"], holds, "key")
+        try:
+            self.bus.attach(key.socket)
+            asked = options(request["ceremony"], request["userVerification"], request["discoverable"], credential)
+            seen, end = self._ceremony(key, asked)
+            self.driver.rest()
+        finally:
+            self.bus.detach()
+            key.close()
+        said = {"said": seen.said} if seen.said else {}
+        return {**cell, "user": "accepts", "steps": seen.steps, "uv": end["uv"], "outcome": end["outcome"],
+                "error": end["error"], **said}
+
+    def _folder(self, model):
+        folder = self.t.work / model
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def _ceremony(self, key, asked):
+        seen, heard = Seen(), 0
+        self.driver.run(START, asked)
+        until = time.monotonic() + CELL_SECONDS
+        while time.monotonic() < until:
+            heard = self._touch(key, seen, heard)
+            end = self.driver.run(ENDED)
+            if end:
+                self._touch(key, seen, heard)
+                return seen, end
+            self.driver.attend(seen)
+            time.sleep(0.05)
+        self.t.show(f"hang-{int(time.time())}.png")
+        self.driver.run("window.abort.abort();")
+        wait_for("the ceremony to end when it is aborted", lambda: self.driver.run(ENDED), 10)
+        return seen, {"outcome": "hang", "error": None, "uv": None}
+
+    @staticmethod
+    def _touch(key, seen, heard):
+        """Touches the key if it asks."""
+        text = key.process.text()
+        for line in text[heard:].splitlines(keepends=True):
+            if not line.endswith("\n"):
+                break
+            heard += len(line)
+            if line.startswith("Touch the key"):
+                seen.step(*(["u2f"] if "(U2F)" in line else []), "touch")
+                key.press()
+            elif line.startswith("Lay your finger"):
+                seen.step("fingerprint")
+                key.press()
+        return heard
+
+
+class Chromium:
+    """Its dialogs are native windows, read as a screen reader does."""
+
+    def __init__(self, t, bus):
+        from .desktop import Desktop
+        from .webdriver import Browser
+
+        self.desktop = t.use(Desktop(t.work, bus.env))
+        self.dialogs = self.desktop.dialogs()
+        self.browser = t.use(Browser(t.work, env=self.desktop.env, headless=False,
+                                     flags=["--force-renderer-accessibility"]))
+        self.site = t.use(Site())
+        self.browser.get(self.site.url)
+        self.run = self.browser.run
+        self.picking = False
+        self.pressed = 0.0
+
+    def version(self):
+        from .proc import run
+
+        return run(["chromium", "--version"])[0].split()[1]
+
+    def attend(self, seen):
+        texts, buttons, fields = self._dialog()
+        if not texts:
+            self.picking = False
+        elif len(fields) == 2:
+            seen.step("create-pin" if any("Set up a new PIN" in text for text in texts) else "change-pin")
+            self.dialogs.type_passwords(NEW_PIN, NEW_PIN)
+            self.dialogs.press("Next")
+        elif len(fields) == 1:
+            seen.step("enter-pin")
+            self.dialogs.type_passwords(PIN)
+            self.dialogs.press("Next")
+        elif "Continue" in buttons:
+            if not self.picking:
+                seen.step("pick-account")
+            self.picking = True
+            self._press(buttons["Continue"])
+        elif "Close" in buttons:
+            seen.say(" / ".join(dict.fromkeys(texts)))
+            self._press(buttons["Close"])
+
+    def _dialog(self):
+        """Texts, buttons and password fields of the security-key dialog, if one is there."""
+        texts, buttons, fields = [], {}, []
+        todo = [widget for role, _, widget in self.dialogs.widgets() if role == "dialog"][:1]
+        while todo:
+            widget = todo.pop(0)
+            if widget is None:  # it went while it was looked at
+                continue
+            try:
+                role, text = widget.get_role_name(), widget.get_name() or ""
+                todo += [widget.get_child_at_index(i) for i in range(widget.get_child_count())]
+            except self.dialogs.gone:
+                continue
+            if role == "push button":
+                buttons[text] = widget
+            elif role == "password text":
+                fields.append(widget)
+            elif role in ("heading", "static") and text:
+                texts.append(text)
+        return texts, buttons, fields
+
+    def _press(self, widget):
+        """Chromium ignores clicks on a dialog that has just come up, and those in quick succession."""
+        if time.monotonic() - self.pressed < 0.7:
+            return
+        try:
+            widget.do_action(0)
+        except self.dialogs.gone:
+            pass
+        self.pressed = time.monotonic()
+
+    def rest(self):
+        """Closes a dialog that outlives its ceremony."""
+
+        def closed():
+            texts, buttons, _ = self._dialog()
+            for button in ("Close", "Cancel"):
+                if button in buttons:
+                    self._press(buttons[button])
+                    return False
+            return not texts
+
+        wait_for("Chromium's dialog to go", closed, 10, every=0.2)
+
+
+def differences(observed, predicted):
+    """Lines that say where the two part, for what is compared."""
+    lines = []
+    for word in ("steps", "uv", "outcome", "error"):
+        if observed.get(word) != predicted.get(word):
+            lines.append(f"{word}: seen {observed.get(word)!r}, predicted {predicted.get(word)!r}")
+    return lines
+
+
+def predictions(platform, models):
+    """What `pinward matrix` says, by the name of the cell."""
+    from .key import PROGRAM
+    from .proc import run
+
+    argv = [PROGRAM, "matrix", "--json", "--platform", platform]
+    for model in models:
+        argv += ["--key", model]
+    rows = json.loads(run(argv, timeout=120)[0])
+    return {name(row): {**row, "error": row.get("error")} for row in rows if row["user"] == "accepts"}
