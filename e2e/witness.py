@@ -24,7 +24,7 @@ from harness import witness  # noqa: E402
 from harness.proc import ROOT, Failed  # noqa: E402
 from harness.scenario import T  # noqa: E402
 
-BROWSERS = {"chromium-linux": ("Chromium", "Chromium")}
+BROWSERS = {"chromium-linux": ("Chromium", "Chromium"), "firefox-linux": ("Firefox ESR", "Firefox")}
 
 
 def main():

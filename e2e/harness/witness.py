@@ -86,12 +86,14 @@ class Witness:
         self.driver.run(START, asked)
         until = time.monotonic() + CELL_SECONDS
         while time.monotonic() < until:
+            # Dialogs first: a key asks for its touch only after the dialog before it.
+            self.driver.attend(seen)
             heard = self._touch(key, seen, heard)
             end = self.driver.run(ENDED)
             if end:
+                self.driver.attend(seen)
                 self._touch(key, seen, heard)
                 return seen, end
-            self.driver.attend(seen)
             time.sleep(0.05)
         self.t.show(f"hang-{int(time.time())}.png")
         self.driver.run("window.abort.abort();")
@@ -191,6 +193,7 @@ class Chromium:
 
     def rest(self):
         """Closes a dialog that outlives its ceremony."""
+        self.picking = False
 
         def closed():
             texts, buttons, _ = self._dialog()
@@ -201,6 +204,82 @@ class Chromium:
             return not texts
 
         wait_for("Chromium's dialog to go", closed, 10, every=0.2)
+
+
+# What Firefox's person does, in the browser's own window: types the PIN, takes the first account, and writes
+# down what was asked. Marionette does not get a word in while a dialog is open.
+PERSON = """
+const [pin] = arguments;
+window.witnessed = [];
+const observer = {observe: (_, topic, data) => {
+  const prompt = JSON.parse(data).prompt;
+  window.witnessed.push({event: prompt.type, retries: prompt.retries ?? null});
+}};
+Services.obs.addObserver(observer, 'webauthn-prompt');
+window.setInterval(() => {
+  const box = window.gBrowser.getTabDialogBox(window.gBrowser.selectedBrowser);
+  for (const open of [...box.getTabDialogManager()._dialogs, ...box.getContentDialogManager()._dialogs]) {
+    const page = open._frame?.contentDocument;
+    const dialog = page?.querySelector('dialog');
+    if (page?.readyState !== 'complete' || !dialog?.getButton || open.answered) continue;
+    open.answered = true;
+    const field = page.getElementById('password1Textbox');
+    const asked = field && !page.getElementById('password1Container').hidden;
+    if (asked) field.value = pin;
+    window.witnessed.push({dialog: asked ? 'pin' : page.getElementById('list') ? 'list' : 'other',
+      text: (page.getElementById('infoBody') ?? page.getElementById('info.txt'))?.textContent ?? ''});
+    window.setTimeout(() => dialog.getButton('accept').click(), 60);
+  }
+}, 40);
+return true;
+"""
+WITNESSED = """
+const panel = window.PopupNotifications.panel;
+const shown = panel.state === 'open' ? [...panel.childNodes].map((one) => [one.id, one.getAttribute('label')]) : [];
+return {events: window.witnessed.splice(0), shown};
+"""
+# Notifications that say no more than "touch your key".
+USUAL = ("webauthn-prompt-presence-notification",)
+
+
+class Firefox:
+    """Its dialogs are pages in its own window, and its notes are doorhangers."""
+
+    def __init__(self, t, bus):
+        from .marionette import Firefox as Browser
+
+        self.browser = t.use(Browser(t.work, env=bus.env))
+        self.site = t.use(Site())
+        self.browser.get(self.site.url)
+        self.run = self.browser.run
+        self.browser.run_in_chrome(PERSON, PIN)
+
+    def version(self):
+        return self.browser.version
+
+    def attend(self, seen):
+        witnessed = self.browser.run_in_chrome(WITNESSED)
+        if witnessed is None:  # a dialog is open
+            return
+        for event in witnessed["events"]:
+            dialog = event.get("dialog")
+            if dialog == "pin":
+                seen.step("enter-pin")
+            elif dialog == "list":
+                seen.step("pick-account")
+            elif dialog:
+                seen.say(event["text"])
+            elif event["event"] in ("device-blocked", "pin-auth-blocked", "pin-not-set", "uv-blocked"):
+                seen.say(event["event"])
+        for note, label in witnessed["shown"]:
+            if note not in USUAL:
+                seen.say(label or note)
+
+    def rest(self):
+        """Takes away what was noted and shown after the end."""
+        self.browser.run_in_chrome(
+            "window.witnessed.length = 0; for (const one of [...window.PopupNotifications._currentNotifications])"
+            " window.PopupNotifications.remove(one); return true;")
 
 
 def differences(observed, predicted):
