@@ -1,25 +1,36 @@
 //! `pinward key run`: a software key on a wire of your choice, until it is told to end
 
-use std::fmt::Display;
 use std::io::{self, BufRead};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use authenticator::{FingerMatch, Interaction, Profile, ProfileError, Purpose, profile};
 use clap::Args;
 use ctap::trace;
 use serde_json::json;
+use softkey::control::Server;
+use softkey::script::ScriptError;
 use softkey::store::{FileError, Passphrase, Protection};
-use softkey::{Ended, Exchange, Options, RunningKey, StartError, Terminal};
+use softkey::{
+    AutoTouch, Ended, Exchange, Options, Prompts, RunningKey, Script, Scripted, Terminal,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
-use transport::{Inbox, Wire, report_pipe, stream, udp, uhid, vpcd};
+
+use crate::key_automation::{self, Automation};
+use crate::key_control;
+use crate::key_notify::Notify;
+use crate::key_wire::WireArgs;
 
 /// Runs a software security key.
 ///
 /// When it is ready it prints one line, `pinward key ready: ADDRESS`, to the standard error output.
-/// It ends on SIGINT and SIGTERM, when the wire is closed, and, unless it touches itself, at the end
-/// of its input.
+/// It ends on SIGINT and SIGTERM, when the wire is closed, and, if only the terminal answers for it, at
+/// the end of its input.
+///
+/// Who answers when the key asks for a touch: you, by Enter; other programs, over the control socket
+/// (`pinward key touch`, `pinward key finger` ..., or lines of JSON); a script; or the key itself.
 #[derive(Debug, Args)]
 pub(crate) struct KeyRunArgs {
     #[command(flatten)]
@@ -32,33 +43,25 @@ pub(crate) struct KeyRunArgs {
     /// Consent to everything at once, without asking. For tests.
     #[arg(long)]
     auto_touch: bool,
+    /// Answer from this file, a line each time the key asks: touch, long-touch, finger good|poor|wrong,
+    /// consent, deny or ignore, maybe after "after 500ms"; `repeat` as the last line begins anew.
+    #[arg(long, value_name = "FILE")]
+    script: Option<PathBuf>,
+    /// Let other programs touch and watch the key, over a Unix socket that is yours alone. Without a
+    /// path it is where `pinward key touch` and its like look by themselves.
+    #[arg(long, value_name = "PATH", num_args = 0..=1)]
+    #[allow(clippy::option_option)] // not given, given without a path, given with one
+    control: Option<Option<PathBuf>>,
+    /// Answer the test automation of the official FIDO conformance tool, which calls port 3000 of this
+    /// computer: a touch, a power cycle, its results.
+    #[arg(long, value_name = "ADDR:PORT", num_args = 0..=1, default_missing_value = key_automation::DEFAULT_ADDRESS)]
+    automation: Option<SocketAddr>,
+    /// Show what is asked as a notification of your desktop too (by notify-send).
+    #[arg(long)]
+    notify: bool,
     /// Print each request and answer, one JSON object a line, secrets masked.
     #[arg(long)]
     trace: bool,
-}
-
-/// Where the key can be reached.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-struct WireArgs {
-    /// Be a card in the virtual reader of vsmartcard (pcscd with vpcd).
-    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = vpcd::DEFAULT_ADDRESS)]
-    vpcd: Option<SocketAddr>,
-    /// Listen on a Unix socket; it carries bare 64-byte CTAPHID reports.
-    #[arg(long, value_name = "PATH")]
-    unix: Option<PathBuf>,
-    /// Listen on a TCP socket; it carries bare 64-byte CTAPHID reports.
-    #[arg(long, value_name = "ADDR:PORT")]
-    tcp: Option<SocketAddr>,
-    /// Take CTAPHID reports as UDP datagrams (other projects' simulators use port 8111).
-    #[arg(long, value_name = "ADDR:PORT")]
-    udp: Option<SocketAddr>,
-    /// Speak as a hidraw node does, on a terminal or character device; `new` makes a pseudo-terminal.
-    #[arg(long, value_name = "PATH|new")]
-    report_pipe: Option<PathBuf>,
-    /// Be a USB security key to the Linux kernel, by /dev/uhid: every program on this computer sees it.
-    #[arg(long)]
-    uhid: bool,
 }
 
 /// Where the key lives.
@@ -112,6 +115,24 @@ pub(crate) enum KeyRunError {
     /// The key's file cannot be used.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The script cannot be read.
+    #[error("{0}: {1}")]
+    ScriptFile(PathBuf, io::Error),
+    /// The script does not read.
+    #[error("{0}: {1}")]
+    Script(PathBuf, ScriptError),
+    /// The control socket cannot be had.
+    #[error("the control socket {0}: {1}")]
+    Control(PathBuf, io::Error),
+    /// There is no usual place for it.
+    #[error(transparent)]
+    NoControlPath(#[from] key_control::NoUsualPath),
+    /// The automation's port cannot be had.
+    #[error("automation on {0}: {1}")]
+    Automation(SocketAddr, io::Error),
+    /// There is nothing that shows notifications.
+    #[error(transparent)]
+    Notify(#[from] crate::key_notify::NoNotifySend),
     /// The key could not be put on its wire.
     #[error("{wire}: {error}{hint}")]
     Wire {
@@ -137,16 +158,74 @@ pub(crate) fn run(args: &KeyRunArgs) -> Result<(), KeyRunError> {
         Some(path) => Options::stored(profile, path, &protection(path, &args.store)?)?,
         None => Options::ephemeral(profile),
     };
-    if !args.auto_touch {
-        options = options.prompts(Terminal::new(io::stderr()));
-    }
+    options = options.prompts(prompts(args)?);
     if args.trace {
         options = options.watcher(Box::new(print_exchange));
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()?;
-    runtime.block_on(run_until_end(options, &args.wire, !args.auto_touch))
+    runtime.block_on(run_until_end(options, args))
+}
+
+/// Who answers when the key asks.
+fn prompts(args: &KeyRunArgs) -> Result<Box<dyn Prompts>, KeyRunError> {
+    let mut prompts: Box<dyn Prompts> = match args.auto_touch {
+        true => Box::new(AutoTouch),
+        false => Box::new(Terminal::new(io::stderr())),
+    };
+    if args.notify {
+        prompts = Box::new(Notify::new(prompts)?);
+    }
+    if let Some(path) = &args.script {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| KeyRunError::ScriptFile(path.clone(), error))?;
+        let script: Script = text
+            .parse()
+            .map_err(|error| KeyRunError::Script(path.clone(), error))?;
+        prompts = Box::new(Scripted::new(script, prompts));
+    }
+    Ok(prompts)
+}
+
+/// The other ways to reach the person at the key, as long as it runs.
+#[derive(Debug)]
+struct SideDoors {
+    _control: Option<Server>,
+    _automation: Option<Automation>,
+}
+
+impl SideDoors {
+    fn open(args: &KeyRunArgs, key: &RunningKey) -> Result<Self, KeyRunError> {
+        let control = match &args.control {
+            None => None,
+            Some(path) => {
+                let path = match path {
+                    Some(path) => path.clone(),
+                    None => key_control::usual_path()?,
+                };
+                let wire = args.wire.clone();
+                let plugger = Arc::new(move |inbox| wire.open(inbox));
+                let server = Server::listen(&path, key.remote(), plugger)
+                    .map_err(|error| KeyRunError::Control(path.clone(), error))?;
+                eprintln!("pinward key control: {}", path.display());
+                Some(server)
+            }
+        };
+        let automation = match args.automation {
+            None => None,
+            Some(address) => {
+                let automation = Automation::listen(address, key.remote())
+                    .map_err(|error| KeyRunError::Automation(address, error))?;
+                eprintln!("pinward key automation: http://{}", automation.address());
+                Some(automation)
+            }
+        };
+        Ok(Self {
+            _control: control,
+            _automation: automation,
+        })
+    }
 }
 
 /// What the loop of [`run_until_end`] hears.
@@ -156,11 +235,10 @@ enum Notice {
     KeyEnded(Ended),
 }
 
-async fn run_until_end(
-    options: Options,
-    wire: &WireArgs,
-    interactive: bool,
-) -> Result<(), KeyRunError> {
+async fn run_until_end(options: Options, args: &KeyRunArgs) -> Result<(), KeyRunError> {
+    let wire = &args.wire;
+    // Others can answer too: then the terminal's end is not the key's.
+    let others = args.control.is_some() || args.automation.is_some() || args.script.is_some();
     // Before the key says that it is ready, so that no signal is missed after it.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -170,8 +248,9 @@ async fn run_until_end(
     let key = options
         .start(|inbox| wire.open(inbox))
         .map_err(|e| wire.explain(e))?;
+    let _doors = SideDoors::open(args, &key)?;
     eprintln!("pinward key ready: {}", key.address());
-    if interactive {
+    if !args.auto_touch {
         std::thread::Builder::new()
             .name("input".to_owned())
             .spawn(move || read_lines(&notices))?;
@@ -184,6 +263,7 @@ async fn run_until_end(
                 Some(Notice::Line(line)) => act(&key, line.trim()),
                 Some(Notice::KeyEnded(Ended::WireFailed(why))) => return Err(KeyRunError::WireFailed(why)),
                 Some(Notice::KeyEnded(Ended::StoreFailed(why))) => return Err(KeyRunError::StoreFailed(why)),
+                Some(Notice::InputEnded) if others => {}
                 Some(Notice::InputEnded | Notice::KeyEnded(_)) => break,
                 None => std::future::pending().await,
             },
@@ -202,11 +282,12 @@ fn read_lines(notices: &UnboundedSender<Notice>) {
     let _ = notices.send(Notice::InputEnded);
 }
 
-/// Enter is a touch, or an enrolled finger where one is asked for; w is a wrong finger.
+/// n declines; Enter is a touch, or an enrolled finger where one is asked for; w is a wrong finger.
 fn act(key: &RunningKey, line: &str) {
     match (line, key.asking()) {
         ("" | "t", Some(Interaction::BuiltInUv { .. })) => key.finger(FingerMatch::Match),
         ("w", _) => key.finger(FingerMatch::NoMatch),
+        ("n", _) => key.deny(),
         // Nobody can hold Enter for five seconds so that it would be noticed.
         (
             "" | "t",
@@ -216,69 +297,6 @@ fn act(key: &RunningKey, line: &str) {
             }),
         ) => key.long_touch(),
         _ => key.touch(),
-    }
-}
-
-impl WireArgs {
-    fn open(&self, inbox: Inbox) -> io::Result<Wire> {
-        if let Some(address) = self.vpcd {
-            return vpcd::connect(address, inbox);
-        }
-        if let Some(path) = &self.unix {
-            return stream::listen_unix(path, inbox);
-        }
-        if let Some(address) = self.tcp {
-            warn_if_open(address);
-            return stream::listen_tcp(address, inbox);
-        }
-        if let Some(address) = self.udp {
-            warn_if_open(address);
-            return udp::bind(address, inbox);
-        }
-        if self.uhid {
-            return uhid::create(&uhid::Identity::default(), inbox);
-        }
-        match self.report_pipe.as_deref() {
-            Some(path) if path == Path::new("new") => report_pipe::create(inbox),
-            Some(path) => report_pipe::open(path, inbox),
-            // The command line has demanded one of them.
-            None => Err(io::ErrorKind::InvalidInput.into()),
-        }
-    }
-
-    fn explain(&self, error: StartError) -> KeyRunError {
-        let named = |wire: &dyn Display, hint| (wire.to_string(), hint);
-        let (wire, hint) = match self {
-            Self {
-                vpcd: Some(address),
-                ..
-            } => named(address, "; is pcscd running, and is its vpcd reader free?"),
-            Self {
-                unix: Some(path), ..
-            }
-            | Self {
-                report_pipe: Some(path),
-                ..
-            } => named(&path.display(), ""),
-            Self {
-                tcp: Some(address), ..
-            }
-            | Self {
-                udp: Some(address), ..
-            } => named(address, ""),
-            _ => named(&uhid::DEVICE, ""),
-        };
-        match error {
-            StartError::Io(error) => KeyRunError::Wire { wire, error, hint },
-            StartError::Profile(error) => error.into(),
-            StartError::File(error) => error.into(),
-        }
-    }
-}
-
-fn warn_if_open(address: SocketAddr) {
-    if !address.ip().is_loopback() {
-        eprintln!("warning: everybody who reaches {address} can use this key");
     }
 }
 
@@ -350,6 +368,7 @@ fn print_exchange(exchange: &Exchange) {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
     use clap::Parser;
+    use transport::{uhid, vpcd};
 
     use super::*;
 

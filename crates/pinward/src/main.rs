@@ -7,7 +7,11 @@ mod demo;
 mod device;
 mod exit;
 mod explain;
+mod key_automation;
+mod key_control;
+mod key_notify;
 mod key_run;
+mod key_wire;
 mod list;
 mod matrix;
 mod names;
@@ -68,6 +72,8 @@ enum KeyCommand {
     Run(Box<key_run::KeyRunArgs>),
     /// Lists the models of key that ship with pinward, with the states each can be in.
     Profiles(names::ListArgs),
+    #[command(flatten)]
+    Control(key_control::ControlCommand),
 }
 
 fn main() -> ExitCode {
@@ -104,6 +110,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Policy(command) => policy::run(&command),
         Command::Platforms(args) => names::platforms(&args),
         Command::Key(KeyCommand::Run(args)) => Ok(key_run::run(&args)?),
+        Command::Key(KeyCommand::Control(command)) => Ok(key_control::run(&command)?),
         Command::Key(KeyCommand::Profiles(args)) => names::key_profiles(&args),
         Command::List(args) => Ok(list::run(&args)?),
         Command::Show(args) => Ok(show::run(&args)?),

@@ -23,6 +23,24 @@ pub trait Prompts: Send {
     fn wink(&mut self) {}
 }
 
+impl Prompts for Box<dyn Prompts> {
+    fn asked(&mut self, interaction: &Interaction) -> Option<UserEvent> {
+        (**self).asked(interaction)
+    }
+
+    fn later(&mut self) -> Option<(Duration, UserEvent)> {
+        (**self).later()
+    }
+
+    fn ended(&mut self) {
+        (**self).ended();
+    }
+
+    fn wink(&mut self) {
+        (**self).wink();
+    }
+}
+
 /// Touches at once, and has an enrolled finger. For unattended tests: it consents to everything.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AutoTouch;
@@ -66,7 +84,9 @@ impl<W: Write + Send> Prompts for Terminal<W> {
     fn asked(&mut self, interaction: &Interaction) -> Option<UserEvent> {
         let purpose = describe(interaction.purpose());
         let line = match interaction {
-            Interaction::Touch { .. } => format!("Touch the key to {purpose}: press Enter."),
+            Interaction::Touch { .. } => {
+                format!("Touch the key to {purpose}: press Enter (or n Enter to decline).")
+            }
             Interaction::BuiltInUv { attempts_left, .. } => format!(
                 "Lay your finger on the key to {purpose}: press Enter \
                  (or w Enter for a wrong finger; {attempts_left} left)."
@@ -163,9 +183,9 @@ mod tests {
         let said = String::from_utf8(terminal.out).unwrap();
         assert_eq!(
             said,
-            "Touch the key to create a passkey for anna\u{FFFD}[2J\u{FFFD} on example.com: press Enter.\n\
+            "Touch the key to create a passkey for anna\u{FFFD}[2J\u{FFFD} on example.com: press Enter (or n Enter to decline).\n\
              Nothing is asked of you any more.\n\
-             Touch the key to ERASE everything on it: press Enter.\n\
+             Touch the key to ERASE everything on it: press Enter (or n Enter to decline).\n\
              This key is winking at you.\n"
         );
     }
