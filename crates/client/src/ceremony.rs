@@ -13,6 +13,8 @@ use webauthn::options::{
     PublicKeyCredentialCreationOptionsJson, PublicKeyCredentialRequestOptionsJson,
 };
 use webauthn::origin::Origin;
+use webauthn::related_origins::{self, RelatedOrigins};
+use webauthn::rp_id::RpIdError;
 
 use crate::create::CreateRequest;
 use crate::get::GetRequest;
@@ -80,6 +82,8 @@ pub enum Event {
     User(UserInput),
     /// Time passed; see [`Ceremony::wake_at`].
     Tick,
+    /// The document at the address of [`Output::RelatedOrigins`]; none if it cannot be had.
+    RelatedOrigins(Option<Vec<u8>>),
     /// The page aborted (its `AbortSignal`).
     Abort,
 }
@@ -103,6 +107,12 @@ pub enum Output {
     },
     /// Tell the key that nobody waits for its answer any more (CTAPHID_CANCEL).
     CancelKey(KeyId),
+    /// Fetch this document (WebAuthn L3 §5.11.1: over https, without credentials and referrer) and
+    /// answer with [`Event::RelatedOrigins`]. The page is not at or below the RP ID that it claims.
+    RelatedOrigins {
+        /// Its address.
+        url: String,
+    },
     /// Show this dialog in place of the last one.
     Prompt(Prompt),
     /// Take the dialog away.
@@ -147,6 +157,50 @@ impl Request {
     }
 }
 
+/// What the page passed.
+#[derive(Clone)]
+enum Options {
+    Create(PublicKeyCredentialCreationOptionsJson),
+    Get(PublicKeyCredentialRequestOptionsJson),
+}
+
+impl Options {
+    fn check(self, caller: &Caller, claim: RpIdClaim) -> Result<Arc<Request>, Failure> {
+        let request = match self {
+            Self::Create(options) => {
+                Request::Create(Box::new(CreateRequest::check(options, caller, claim)?))
+            }
+            Self::Get(options) => {
+                Request::Get(Box::new(GetRequest::check(options, caller, claim)?))
+            }
+        };
+        Ok(Arc::new(request))
+    }
+
+    fn rp_id(&self) -> Option<&str> {
+        match self {
+            Self::Create(options) => options.rp.id.as_deref(),
+            Self::Get(options) => options.rp_id.as_deref(),
+        }
+    }
+}
+
+/// Why a page may use an RP ID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RpIdClaim {
+    /// Its origin is at or below it.
+    Suffix,
+    /// The site of the RP ID names its origin (WebAuthn L3 §5.11).
+    Related,
+}
+
+/// A page that is not below its RP ID, until the site has said whether it is one of its own.
+struct Unrelated {
+    options: Options,
+    caller: Caller,
+    url: String,
+}
+
 /// One `create()` or `get()`.
 ///
 /// ```
@@ -167,6 +221,7 @@ pub struct Ceremony {
     pub(crate) platform: Arc<PlatformProfile>,
     pub(crate) policy: HostPolicy,
     request: Result<Arc<Request>, Failure>,
+    unrelated: Option<Box<Unrelated>>,
     pub(crate) now: Duration,
     deadline: Option<Duration>,
     /// When a U2F key is asked again.
@@ -189,12 +244,7 @@ impl Ceremony {
         platform: Arc<PlatformProfile>,
         policy: HostPolicy,
     ) -> Self {
-        let request = CreateRequest::check(options, &caller);
-        Self::new(
-            request.map(|request| Request::Create(Box::new(request))),
-            platform,
-            policy,
-        )
+        Self::new(Options::Create(options), caller, platform, policy)
     }
 
     /// Prepares `get()`. A request that breaks the rules is told in the first outputs.
@@ -204,23 +254,21 @@ impl Ceremony {
         platform: Arc<PlatformProfile>,
         policy: HostPolicy,
     ) -> Self {
-        let request = GetRequest::check(options, &caller);
-        Self::new(
-            request.map(|request| Request::Get(Box::new(request))),
-            platform,
-            policy,
-        )
+        Self::new(Options::Get(options), caller, platform, policy)
     }
 
     fn new(
-        request: Result<Request, Failure>,
+        options: Options,
+        caller: Caller,
         platform: Arc<PlatformProfile>,
         policy: HostPolicy,
     ) -> Self {
+        let (request, unrelated) = check(options, caller);
         Self {
             platform,
             policy,
-            request: request.map(Arc::new),
+            request,
+            unrelated,
             now: Duration::ZERO,
             deadline: None,
             poll_at: None,
@@ -238,18 +286,52 @@ impl Ceremony {
     /// Starts with the keys that are plugged in.
     pub fn start(&mut self, keys: &[KeyId], now: Duration, rng: &mut dyn CryptoRng) -> Vec<Output> {
         self.now = now;
+        self.keys = keys.to_vec();
+        match &self.unrelated {
+            Some(unrelated) => {
+                self.deadline = Some(now + crate::policy::timeout(None));
+                let url = unrelated.url.clone();
+                self.out.push(Output::RelatedOrigins { url });
+            }
+            None => self.start_checked(rng),
+        }
+        self.drain()
+    }
+
+    fn start_checked(&mut self, rng: &mut dyn CryptoRng) {
         match &self.request {
             Err(failure) => {
                 let failure = failure.clone();
                 self.fail(failure);
             }
             Ok(request) => {
-                self.deadline = Some(now + request.timeout());
-                self.keys = keys.to_vec();
+                self.deadline = Some(self.now + request.timeout());
                 self.look_for_key(rng);
             }
         }
-        self.drain()
+    }
+
+    /// WebAuthn L3 §5.11.1: the page goes on if the site of its RP ID names it.
+    fn on_related_origins(&mut self, document: Option<Vec<u8>>, rng: &mut dyn CryptoRng) {
+        let Some(unrelated) = self.unrelated.take() else {
+            return;
+        };
+        let Unrelated {
+            options, caller, ..
+        } = *unrelated;
+        let related = document.and_then(|bytes| RelatedOrigins::parse(&bytes).ok());
+        if related.is_some_and(|related| related.allows(&caller.origin)) {
+            self.reasons.push(Reason::specified(
+                Party::Site,
+                format!(
+                    "The site of the RP ID names {} as one of its own.",
+                    caller.origin
+                ),
+                "WebAuthn L3 §5.11 Using Web Authentication across related origins",
+            ));
+            self.request = options.check(&caller, RpIdClaim::Related);
+        }
+        self.start_checked(rng);
     }
 
     /// Takes in one event and says what is to be done.
@@ -270,6 +352,7 @@ impl Ceremony {
             Event::User(UserInput::Cancel) => self.on_cancel(),
             Event::User(input) => self.on_user(input, rng),
             Event::Tick => self.on_poll(),
+            Event::RelatedOrigins(document) => self.on_related_origins(document, rng),
             Event::Abort => self.stop(Failure::new(
                 DomExceptionName::AbortError,
                 FailureReason::Aborted,
@@ -333,7 +416,7 @@ impl Ceremony {
             return;
         }
         self.keys.push(key);
-        if self.session.is_some() {
+        if self.session.is_some() || self.unrelated.is_some() {
             return;
         }
         if self.selection.is_some() {
@@ -357,7 +440,7 @@ impl Ceremony {
             self.session = None;
             self.poll_at = None;
             self.look_for_key(rng);
-        } else if self.keys.is_empty() {
+        } else if self.keys.is_empty() && self.unrelated.is_none() {
             self.look_for_key(rng);
         }
     }
@@ -520,4 +603,34 @@ impl Ceremony {
     pub(crate) fn cancel_key(&mut self, key: KeyId) {
         self.out.push(Output::CancelKey(key));
     }
+}
+
+/// Checks the options, and finds out whether the site of the RP ID has to be asked about the page.
+fn check(
+    options: Options,
+    caller: Caller,
+) -> (Result<Arc<Request>, Failure>, Option<Box<Unrelated>>) {
+    let elsewhere = options.rp_id().is_some_and(|rp_id| {
+        let valid = webauthn::rp_id::validate(rp_id, &caller.origin);
+        matches!(valid, Err(RpIdError::NotASuffix { .. }))
+    });
+    let kept = elsewhere.then(|| options.clone());
+    let request = options.check(&caller, RpIdClaim::Suffix);
+    let for_that = matches!(
+        &request,
+        Err(Failure {
+            reason: FailureReason::RpId(_),
+            ..
+        })
+    );
+    let unrelated = kept.filter(|_| for_that).map(|options| {
+        let rp_id = options.rp_id().unwrap_or_default();
+        let url = format!("https://{rp_id}{}", related_origins::PATH);
+        Box::new(Unrelated {
+            options,
+            caller,
+            url,
+        })
+    });
+    (request, unrelated)
 }

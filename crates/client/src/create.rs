@@ -16,9 +16,10 @@ use webauthn::options::{
     PublicKeyCredentialDescriptor, ResidentKeyRequirement, UserVerificationRequirement,
 };
 use webauthn::response::{AuthenticatorAttestationResponseJson, RegistrationResponseJson};
+use webauthn::rp_id::RpIdError;
 
 use crate::attestation;
-use crate::ceremony::{Caller, Ceremony};
+use crate::ceremony::{Caller, Ceremony, RpIdClaim};
 use crate::crypto::sha256;
 use crate::outcome::{Credential, Failure, FailureReason};
 use crate::prompt::Prompt;
@@ -54,11 +55,12 @@ impl CreateRequest {
     pub(crate) fn check(
         options: PublicKeyCredentialCreationOptionsJson,
         caller: &Caller,
+        claim: RpIdClaim,
     ) -> Result<Self, Failure> {
         if !(1..=64).contains(&options.user.id.len()) {
             return Err(wrong("user.id must have 1 to 64 bytes"));
         }
-        let rp_id = check_rp_id(options.rp.id.as_deref(), caller)?;
+        let rp_id = check_rp_id(options.rp.id.as_deref(), caller, claim)?;
         let params = check_params(&options)?;
         let selection = options.authenticator_selection.clone().unwrap_or_default();
         if selection.authenticator_attachment == Some(AuthenticatorAttachment::Platform) {
@@ -106,13 +108,21 @@ impl CreateRequest {
 }
 
 /// The RP ID that was named, or the caller's effective domain.
-pub(crate) fn check_rp_id(named: Option<&str>, caller: &Caller) -> Result<String, Failure> {
+pub(crate) fn check_rp_id(
+    named: Option<&str>,
+    caller: &Caller,
+    claim: RpIdClaim,
+) -> Result<String, Failure> {
     let rp_id = named
         .or_else(|| caller.origin.effective_domain())
         .unwrap_or_default();
-    webauthn::rp_id::validate(rp_id, &caller.origin).map_err(|error| {
-        Failure::new(DomExceptionName::SecurityError, FailureReason::RpId(error))
-    })?;
+    match (webauthn::rp_id::validate(rp_id, &caller.origin), claim) {
+        (Ok(()), _) | (Err(RpIdError::NotASuffix { .. }), RpIdClaim::Related) => {}
+        (Err(error), _) => {
+            let reason = FailureReason::RpId(error);
+            return Err(Failure::new(DomExceptionName::SecurityError, reason));
+        }
+    }
     Ok(rp_id.to_owned())
 }
 

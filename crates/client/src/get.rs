@@ -14,7 +14,7 @@ use webauthn::options::{
 };
 use webauthn::response::{AuthenticationResponseJson, AuthenticatorAssertionResponseJson};
 
-use crate::ceremony::{Caller, Ceremony, Request as Asked};
+use crate::ceremony::{Caller, Ceremony, Request as Asked, RpIdClaim};
 use crate::create::{check_rp_id, descriptors};
 use crate::crypto::sha256;
 use crate::outcome::{Credential, Failure, FailureReason};
@@ -46,8 +46,9 @@ impl GetRequest {
     pub(crate) fn check(
         options: PublicKeyCredentialRequestOptionsJson,
         caller: &Caller,
+        claim: RpIdClaim,
     ) -> Result<Self, Failure> {
-        let rp_id = check_rp_id(options.rp_id.as_deref(), caller)?;
+        let rp_id = check_rp_id(options.rp_id.as_deref(), caller, claim)?;
         let extensions = options.extensions.clone().unwrap_or_default();
         check_prf(&extensions, &options)?;
         let top = caller.cross_top().map(ToString::to_string);

@@ -228,6 +228,8 @@ impl Bench {
                 }
                 self.u2f_waits = false;
             }
+            // There is no web here to ask.
+            Output::RelatedOrigins { .. } => self.event(Event::RelatedOrigins(None)),
             Output::Prompt(_) | Output::Dismiss => {}
             Output::Done(outcome) => self.outcome = Some(*outcome),
         }

@@ -815,6 +815,7 @@ pub fn run(mut ceremony: Ceremony, key: &mut FakeKey, person: &mut Person) -> Ou
                 .map(Event::User)
                 .into_iter()
                 .collect(),
+            Output::RelatedOrigins { .. } => vec![Event::RelatedOrigins(None)],
             Output::CancelKey(_) | Output::Dismiss => Vec::new(),
             Output::Done(outcome) => {
                 assert!(todo.is_empty(), "outputs after the end: {todo:?}");

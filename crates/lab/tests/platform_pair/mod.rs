@@ -310,6 +310,7 @@ pub fn run(mut ceremony: Ceremony, key: &mut Key) -> Outcome {
                 });
             }
             Output::Prompt(prompt) => events.extend(answer(&prompt, &mut key.pin).map(Event::User)),
+            Output::RelatedOrigins { .. } => events.push(Event::RelatedOrigins(None)),
             Output::CancelKey(_) | Output::Dismiss => {}
             Output::Done(outcome) => return *outcome,
         }
