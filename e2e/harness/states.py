@@ -100,9 +100,12 @@ def _register(key, discoverable):
 
     device = CtapHidDevice(HidDescriptor(str(key.socket), 0x1209, 1, 64, 64, None, None), Connection())
     try:
-        made = Ctap2(device).make_credential(
+        ctap = Ctap2(device)
+        # A key with a finger enrolled is protected, and verifies by itself.
+        wanted = {"rk": discoverable, "uv": ctap.info.options.get("uv") is True}
+        made = ctap.make_credential(
             bytes(32), {"id": RP_ID, "name": "Example"}, USER, [{"type": "public-key", "alg": -7}],
-            options={"rk": True} if discoverable else None)
+            options={option: True for option, on in wanted.items() if on} or None)
         return made.auth_data.credential_data.credential_id
     finally:
         device.close()

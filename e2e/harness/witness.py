@@ -50,7 +50,7 @@ class Seen:
 
 class Witness:
     """One browser with one USB port. `driver` has `run(script, *args)`, `attend(seen)` (does what a dialog
-    asks, and notes it) and `rest()` (takes away what a ceremony left)."""
+    asks, and notes it; false if it could not look) and `rest()` (takes away what a ceremony left)."""
 
     def __init__(self, t, driver, bus):
         self.t, self.driver, self.bus = t, driver, bus
@@ -86,14 +86,13 @@ class Witness:
         self.driver.run(START, asked)
         until = time.monotonic() + CELL_SECONDS
         while time.monotonic() < until:
-            # Dialogs first: a key asks for its touch only after the dialog before it.
-            self.driver.attend(seen)
-            heard = self._touch(key, seen, heard)
-            end = self.driver.run(ENDED)
-            if end:
-                self.driver.attend(seen)
-                self._touch(key, seen, heard)
-                return seen, end
+            # A key asks for its touch after the dialogs before it: so what it says is heard first, and the
+            # dialogs are noted before the touch.
+            text, end = key.process.text(), self.driver.run(ENDED)
+            if self.driver.attend(seen):
+                heard = self._touch(key, seen, text, heard)
+                if end:
+                    return seen, end
             time.sleep(0.05)
         self.t.show(f"hang-{int(time.time())}.png")
         self.driver.run("window.abort.abort();")
@@ -101,9 +100,8 @@ class Witness:
         return seen, {"outcome": "hang", "error": None, "uv": None}
 
     @staticmethod
-    def _touch(key, seen, heard):
+    def _touch(key, seen, text, heard):
         """Touches the key if it asks."""
-        text = key.process.text()
         for line in text[heard:].splitlines(keepends=True):
             if not line.endswith("\n"):
                 break
@@ -159,6 +157,7 @@ class Chromium:
         elif "Close" in buttons:
             seen.say(" / ".join(dict.fromkeys(texts)))
             self._press(buttons["Close"])
+        return True
 
     def _dialog(self):
         """Texts, buttons and password fields of the security-key dialog, if one is there."""
@@ -236,7 +235,7 @@ return true;
 WITNESSED = """
 const panel = window.PopupNotifications.panel;
 const shown = panel.state === 'open' ? [...panel.childNodes].map((one) => [one.id, one.getAttribute('label')]) : [];
-return {events: window.witnessed.splice(0), shown};
+return {events: window.witnessed, shown};
 """
 # Notifications that say no more than "touch your key".
 USUAL = ("webauthn-prompt-presence-notification",)
@@ -253,6 +252,7 @@ class Firefox:
         self.browser.get(self.site.url)
         self.run = self.browser.run
         self.browser.run_in_chrome(PERSON, PIN)
+        self.heard = 0
 
     def version(self):
         return self.browser.version
@@ -260,8 +260,11 @@ class Firefox:
     def attend(self, seen):
         witnessed = self.browser.run_in_chrome(WITNESSED)
         if witnessed is None:  # a dialog is open
-            return
-        for event in witnessed["events"]:
+            return False
+        # Nothing is taken out of the page: an answer is lost when a dialog comes up at that moment.
+        new = witnessed["events"][self.heard:]
+        self.heard += len(new)
+        for event in new:
             dialog = event.get("dialog")
             if dialog == "pin":
                 seen.step("enter-pin")
@@ -274,9 +277,11 @@ class Firefox:
         for note, label in witnessed["shown"]:
             if note not in USUAL:
                 seen.say(label or note)
+        return True
 
     def rest(self):
         """Takes away what was noted and shown after the end."""
+        self.heard = 0
         self.browser.run_in_chrome(
             "window.witnessed.length = 0; for (const one of [...window.PopupNotifications._currentNotifications])"
             " window.PopupNotifications.remove(one); return true;")

@@ -19,6 +19,8 @@ cargo xtask <command>
   test [--quick]         everything, in the order in which it fails fastest; installs what it needs
                          (--quick leaves out the real clients)
   e2e [--full] [FILTER]  the real clients (see e2e/README.md); FILTER is a part of a scenario's name
+  witness PLATFORM [...] what a browser does with a key in each state, and whether the matrix says so
+                         (chromium-linux or firefox-linux; --write keeps it in vectors/witness/)
   layers                 no crate uses another one against ARCHITECTURE.md; protocol crates do no I/O
   tables [--check]       write (or compare) the decision tables under vectors/uv/
   tidy                   file lengths, leftovers, machine paths, allowances without a reason
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         ["test"] => test::everything(false),
         ["test", "--quick"] => test::everything(true),
         ["e2e", rest @ ..] => test::e2e(rest),
+        ["witness", rest @ ..] => test::witness(rest),
         ["layers"] => report("layers", &layers::check()),
         ["tables"] => tables::run(false),
         ["tables", "--check"] => tables::run(true),

@@ -18,8 +18,8 @@ const PACKAGES: [(&str, &[&str]); 6] = [
         &["pcscd", "vsmartcard-vpcd", "python3-pyscard", "iproute2"],
     ),
     (
-        "a browser that nobody here wrote",
-        &["chromium", "chromium-driver"],
+        "browsers that nobody here wrote",
+        &["chromium", "chromium-driver", "firefox-esr"],
     ),
     (
         "its dialogs",

@@ -100,6 +100,19 @@ pub(crate) fn e2e(args: &[&str]) -> Result<(), String> {
     )
 }
 
+/// `cargo xtask witness`.
+pub(crate) fn witness(args: &[&str]) -> Result<(), String> {
+    needs::for_real_clients()?;
+    build_program()?;
+    let mut command = Command::new("e2e/.venv/bin/python");
+    let measured = shell::run(command.arg("e2e/witness.py").args(args), 40)?;
+    if measured.ok {
+        Ok(())
+    } else {
+        Err("not everything is as predicted".to_owned())
+    }
+}
+
 fn format() -> Result<Counts, String> {
     if shell::quiet("cargo", &["fmt", "--version"]).is_none() {
         return Ok(Counts::skipped(
@@ -197,6 +210,13 @@ fn real_clients(args: &[&str]) -> Result<Counts, String> {
             Ok(Counts::skipped(&why))
         };
     }
+    build_program()?;
+    let mut command = Command::new("e2e/.venv/bin/python");
+    command.arg("e2e/run.py").args(args);
+    Ok(counted(&shell::run(&mut command, 40)?))
+}
+
+fn build_program() -> Result<(), String> {
     let built = shell::run(
         Command::new("cargo").args([
             "build",
@@ -211,9 +231,7 @@ fn real_clients(args: &[&str]) -> Result<Counts, String> {
     if !built.ok {
         return Err("the program does not build".to_owned());
     }
-    let mut command = Command::new("e2e/.venv/bin/python");
-    command.arg("e2e/run.py").args(args);
-    Ok(counted(&shell::run(&mut command, 40)?))
+    Ok(())
 }
 
 /// One command that is one check.
