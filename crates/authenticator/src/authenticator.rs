@@ -109,7 +109,7 @@ const LOADED_KEYS: usize = 256;
 pub struct Authenticator {
     pub(crate) profile: Profile,
     pub(crate) state: State,
-    pub(crate) attester: Attester,
+    pub(crate) attester: Arc<Attester>,
     pub(crate) power_up: Duration,
     pub(crate) token: Option<PinUvAuthToken>,
     /// Wrong PINs in a row since power-up (§6.5.5.7: three end it until a power cycle).
@@ -146,7 +146,7 @@ impl Authenticator {
         let mut key = Self {
             profile,
             state,
-            attester,
+            attester: Arc::new(attester),
             power_up: now,
             token: None,
             mismatches: 0,
@@ -159,6 +159,28 @@ impl Authenticator {
         };
         key.power_cycle(now, rng);
         Ok(key)
+    }
+
+    /// A second key in the same condition, as simulations want it: durable state, time of power-up and
+    /// the count of wrong PINs in a row are the same. Tokens, waiting commands and continuations are
+    /// not shared, and key agreement starts anew.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self {
+            profile: self.profile.clone(),
+            state: self.state.clone(),
+            // Deriving the batch's key and certificate costs more than a ceremony.
+            attester: Arc::clone(&self.attester),
+            power_up: self.power_up,
+            token: None,
+            mismatches: self.mismatches,
+            u2f_touch: None,
+            transport: self.transport.clone(),
+            key_agreement: [None, None],
+            continuation: None,
+            waiting: None,
+            loaded_keys: self.loaded_keys.clone(),
+        }
     }
 
     /// Takes power away and gives it back: everything that is not durable is gone, a waiting command

@@ -6,7 +6,7 @@
 //! this file and the batch keys can be derived by anyone, so these certificates prove nothing; they
 //! are for tests and demonstrations.
 
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 
 use webauthn::cose::{CoseAlgorithm, CoseKey};
 use zeroize::Zeroizing;
@@ -32,7 +32,7 @@ pub(crate) struct Subject {
 pub(crate) struct Attester {
     subject: Subject,
     key: SigningKey,
-    certificate: OnceCell<Vec<u8>>,
+    certificate: OnceLock<Vec<u8>>,
 }
 
 impl Attester {
@@ -42,7 +42,7 @@ impl Attester {
         Ok(Self {
             subject,
             key,
-            certificate: OnceCell::new(),
+            certificate: OnceLock::new(),
         })
     }
 

@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use authenticator::{
-    Authenticator, Channel, Env, FingerMatch, Interaction, MemoryStore, Profile, ProfileError,
-    Progress, State, Store, UserEvent,
+    Authenticator, Channel, Env, Interaction, MemoryStore, Profile, ProfileError, Progress, State,
+    Store, UserEvent,
 };
 use client::prompt::Secret;
 use client::uv::KeyFacts;
@@ -46,22 +46,17 @@ impl Key {
         })
     }
 
-    /// A second key in the same durable state. Nothing volatile is shared: it has just been plugged
-    /// in, so tokens, waits and the count of wrong PINs in a row start anew.
-    ///
-    /// # Errors
-    /// [`ProfileError`], if the profile cannot be a key.
-    pub fn duplicate(&self) -> Result<Self, ProfileError> {
-        let mut rng = self.rng.clone();
-        let (profile, state) = (self.profile().clone(), self.state().clone());
-        let authenticator = Authenticator::new(profile, state, Duration::ZERO, &mut rng)?;
-        Ok(Self {
-            authenticator,
+    /// A second key in the same condition. Tokens and waits are not shared; see
+    /// [`Authenticator::duplicate`].
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self {
+            authenticator: self.authenticator.duplicate(),
             store: self.store.clone(),
-            rng,
+            rng: self.rng.clone(),
             now: self.now,
             owner_pin: self.owner_pin.clone(),
-        })
+        }
     }
 }
 
@@ -183,8 +178,5 @@ impl<S: Store> Key<S> {
 
 /// The event that consents to what a key waits for.
 pub(crate) fn consent(interaction: &Interaction) -> UserEvent {
-    match interaction {
-        Interaction::Touch { .. } => UserEvent::Touch,
-        Interaction::BuiltInUv { .. } => UserEvent::Finger(FingerMatch::Match),
-    }
+    interaction.consent()
 }

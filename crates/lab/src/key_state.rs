@@ -117,11 +117,6 @@ impl KeyState {
         !matches!(self, KeyState::NoPin | KeyState::AlwaysUv)
     }
 
-    /// Whether plugging the key in anew ends this state.
-    pub(crate) fn is_volatile(self) -> bool {
-        self == KeyState::PinAuthBlocked
-    }
-
     /// Brings a fresh key into this state.
     ///
     /// # Errors

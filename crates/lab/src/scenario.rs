@@ -221,9 +221,7 @@ impl Desk {
             note = Some("This key cannot hold the account's credential; another key has it.");
             record = record_on_another_key(&rp)?;
         }
-        if !state.is_volatile() {
-            state.finish(&mut key)?;
-        }
+        state.finish(&mut key)?;
         Ok(Self {
             rp,
             key,
@@ -233,10 +231,7 @@ impl Desk {
     }
 
     pub(crate) fn run(&self, scenario: &Scenario<'_>) -> Result<Run, ScenarioError> {
-        let mut key = self.key.duplicate()?;
-        if scenario.key_state.is_volatile() {
-            scenario.key_state.finish(&mut key)?;
-        }
+        let key = self.key.duplicate();
         let person = Person::new(scenario.user, key.owner_pin.clone());
         let (bench, verdict) = match scenario.request.ceremony {
             Ceremony::Create => self.create(scenario, key, person)?,

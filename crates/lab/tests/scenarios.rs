@@ -93,7 +93,7 @@ fn who_mistypes_the_pin_is_asked_again() {
     let statuses: Vec<_> = run
         .exchange
         .iter()
-        .map(|e| e.response["status"].to_string())
+        .map(|e| e.response()["status"].to_string())
         .collect();
     assert!(
         statuses.iter().any(|s| s.contains("CTAP2_ERR_PIN_INVALID")),
