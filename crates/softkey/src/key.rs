@@ -98,6 +98,10 @@ impl Options {
         }
     }
 
+    pub(crate) fn into_parts(self) -> Parts {
+        self.parts
+    }
+
     /// Who answers when the key asks for a touch or a finger.
     #[must_use]
     pub fn prompts(mut self, prompts: impl Prompts + 'static) -> Self {

@@ -34,6 +34,7 @@ pub mod prompts;
 mod remote;
 pub mod script;
 pub mod store;
+mod virtual_key;
 
 pub use engine::{Exchange, Watcher};
 pub use events::KeyEvent;
@@ -41,3 +42,4 @@ pub use key::{Ended, Options, RunningKey, StartError};
 pub use prompts::{AutoTouch, Manual, Prompts, Terminal};
 pub use remote::{KeyStatus, Remote};
 pub use script::{Script, Scripted};
+pub use virtual_key::VirtualKey;

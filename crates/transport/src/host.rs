@@ -16,9 +16,12 @@ mod connection;
 pub mod hidraw;
 #[cfg(feature = "pcsc")]
 pub mod pcsc;
+mod raw;
+pub mod watch;
 
 pub use address::{Address, AddressError, Found, OpenError};
 pub use connection::{About, Connection};
+pub use raw::{RawPort, Transmit};
 
 /// The platform's end of a wire that carries reports.
 pub trait ReportPort {

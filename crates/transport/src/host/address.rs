@@ -185,7 +185,7 @@ impl Address {
     }
 }
 
-fn tcp(address: &str) -> io::Result<StreamPort<TcpStream>> {
+pub(super) fn tcp(address: &str) -> io::Result<StreamPort<TcpStream>> {
     let mut last = io::ErrorKind::NotFound.into();
     for address in address.to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, PATIENCE) {

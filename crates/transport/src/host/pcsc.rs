@@ -90,6 +90,21 @@ impl CardKey {
     }
 }
 
+/// The bare card in a reader, without a selected applet.
+pub(super) fn transmitter(reader: &str) -> io::Result<super::Transmit> {
+    let failed = |error: pcsc::Error| io::Error::other(error.to_string());
+    let reader = CString::new(reader).map_err(|e| io::Error::other(e.to_string()))?;
+    let context = Context::establish(Scope::User).map_err(failed)?;
+    let card = context
+        .connect(&reader, ShareMode::Exclusive, Protocols::ANY)
+        .map_err(failed)?;
+    Ok(Box::new(move |apdu| {
+        let mut buffer = [0; pcsc::MAX_BUFFER_SIZE_EXTENDED];
+        let answer = card.transmit(apdu, &mut buffer).map_err(failed)?;
+        Ok(answer.to_vec())
+    }))
+}
+
 fn broken(error: pcsc::Error) -> TransactError {
     TransactError::Io(io::Error::other(error.to_string()))
 }

@@ -1,0 +1,8 @@
+//! Keys for the conformance suite: a software key in this process and in virtual time
+//! ([`InProcess`]), and any key at an address ([`AtAddress`]).
+
+mod at_address;
+mod in_process;
+
+pub use at_address::AtAddress;
+pub use in_process::InProcess;
