@@ -7,12 +7,14 @@ use std::process::Command;
 use crate::{files, shell};
 
 /// Debian packages of the real clients, by what they are for.
-const PACKAGES: [(&str, &[&str]); 6] = [
+const PACKAGES: [(&str, &[&str]); 8] = [
     ("a mocked USB bus", &["umockdev"]),
     (
         "libfido2's tools and OpenSSH",
         &["fido2-tools", "openssh-client", "openssh-server"],
     ),
+    ("logins by PAM", &["libpam-u2f", "pamu2fcfg", "pamtester"]),
+    ("encrypted disks", &["cryptsetup-bin", "systemd"]),
     (
         "a virtual card reader",
         &["pcscd", "vsmartcard-vpcd", "python3-pyscard", "iproute2"],
