@@ -17,6 +17,7 @@
 
 mod medium;
 mod mutation;
+mod plays;
 mod promises;
 
 use std::cell::RefCell;

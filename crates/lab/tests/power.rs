@@ -8,12 +8,14 @@ use authenticator::{Change, MemoryStore, Profile, State, Store, StoreError, prof
 use lab::power::{Fault, Medium, Memory, Mutation, sweep};
 
 /// Profiles that between them know every mutation.
-const PROFILES: [&str; 5] = [
+const PROFILES: [&str; 7] = [
     "u2f-only",
     "fido-2.0",
     "fido-2.1",
     "fido-2.1-always-uv",
     "fido-2.1-bio",
+    "fido-2.3-complete",
+    "large-blob",
 ];
 
 fn find(id: &str) -> Profile {
@@ -164,17 +166,46 @@ impl Medium for Bad {
 
 #[test]
 fn a_bad_store_is_found_out() {
-    let profile = find("fido-2.1");
-    for (how, mutation) in [
-        (Betrayal::Lags, Mutation::WrongPin),
-        (Betrayal::Lags, Mutation::MakeDiscoverable),
-        (Betrayal::Halves, Mutation::Reset),
-        (Betrayal::RefundsTries, Mutation::WrongPin),
-        (Betrayal::LosesCredentials, Mutation::MakeDiscoverable),
-        (Betrayal::ResetsTheCounter, Mutation::GetAssertion),
-        (Betrayal::ResetsGatesFirst, Mutation::Reset),
+    for (id, how, mutation) in [
+        ("fido-2.1", Betrayal::Lags, Mutation::WrongPin),
+        ("fido-2.1", Betrayal::Lags, Mutation::MakeDiscoverable),
+        ("fido-2.1", Betrayal::Halves, Mutation::Reset),
+        ("fido-2.1", Betrayal::RefundsTries, Mutation::WrongPin),
+        (
+            "fido-2.1",
+            Betrayal::LosesCredentials,
+            Mutation::MakeDiscoverable,
+        ),
+        (
+            "fido-2.1",
+            Betrayal::ResetsTheCounter,
+            Mutation::GetAssertion,
+        ),
+        ("fido-2.1", Betrayal::ResetsGatesFirst, Mutation::Reset),
+        (
+            "fido-2.3-complete",
+            Betrayal::ResetsGatesFirst,
+            Mutation::ResetByLongTouch,
+        ),
+        ("fido-2.3-complete", Betrayal::Lags, Mutation::Enroll),
+        (
+            "fido-2.3-complete",
+            Betrayal::Lags,
+            Mutation::WriteLargeBlobArray,
+        ),
+        (
+            "fido-2.3-complete",
+            Betrayal::Lags,
+            Mutation::PersistentToken,
+        ),
+        ("large-blob", Betrayal::Lags, Mutation::WriteLargeBlob),
+        (
+            "large-blob",
+            Betrayal::LosesCredentials,
+            Mutation::DeleteWithBlob,
+        ),
     ] {
-        let result = sweep(&profile, mutation, || Bad::new(how));
+        let result = sweep(&find(id), mutation, || Bad::new(how));
         assert!(result.is_err(), "{how:?} {mutation:?}: {result:?}");
     }
 }

@@ -1,18 +1,18 @@
 //! The commands that change a key, as its owner gives them.
 
-use authenticator::{Change, FingerMatch, Interaction, Profile, Progress, Store, UserEvent, Write};
-use client::prompt::Secret;
+use core::time::Duration;
+
+use authenticator::profile::Extension;
+use authenticator::{Change, Profile, Store, Write};
 use ctap::client_pin::Permissions;
-use ctap::credential_management::{self as management, SubCommandParams};
-use ctap::entities::{CredentialDescriptor, CredentialParameters, RpEntity, UserEntity};
-use ctap::{Command, Raw, Status, config, get_assertion, make_credential, request_bytes, u2f};
-use webauthn::authenticator_data::AuthenticatorData;
+use ctap::credential_management as management;
+use ctap::{Command, Status, bio_enrollment, config};
 
-use crate::key::{Key, consent};
+use super::plays::{BLOB_LENGTH, RP, user};
+use crate::key::Key;
 
-/// The relying party of the credentials that the mutations are about.
-const RP: &str = "example.com";
-const HASH: [u8; 32] = [7; 32];
+/// When the ten seconds after power-up are over.
+const LONG_AFTER: Duration = Duration::from_secs(60);
 
 /// A command that changes what a key durably knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,8 +51,28 @@ pub enum Mutation {
     ForcePinChange,
     /// authenticatorConfig enableEnterpriseAttestation.
     EnableEnterpriseAttestation,
+    /// authenticatorConfig setMinPINLength, which switches the PIN complexity policy on.
+    EnforceComplexity,
+    /// authenticatorConfig enableLongTouchForReset.
+    EnableLongTouch,
+    /// clientPIN for the persistent token, which is made then.
+    PersistentToken,
+    /// authenticatorLargeBlobs, in two fragments.
+    WriteLargeBlobArray,
+    /// getAssertion with the extension largeBlob, which replaces a blob.
+    WriteLargeBlob,
+    /// credentialManagement deleteCredential of one that has a blob.
+    DeleteWithBlob,
+    /// bioEnrollment, all samples.
+    Enroll,
+    /// bioEnrollment setFriendlyName.
+    RenameFinger,
+    /// bioEnrollment removeEnrollment of the only one.
+    RemoveFinger,
     /// authenticatorReset.
     Reset,
+    /// authenticatorReset by a long touch.
+    ResetByLongTouch,
 }
 
 /// What the client saw.
@@ -68,7 +88,7 @@ pub(super) enum Answer {
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 18] = [
+    pub const ALL: [Mutation; 28] = [
         Mutation::SetPin,
         Mutation::ChangePin,
         Mutation::WrongPin,
@@ -86,14 +106,24 @@ impl Mutation {
         Mutation::SetMinPinLength,
         Mutation::ForcePinChange,
         Mutation::EnableEnterpriseAttestation,
+        Mutation::EnforceComplexity,
+        Mutation::EnableLongTouch,
+        Mutation::PersistentToken,
+        Mutation::WriteLargeBlobArray,
+        Mutation::WriteLargeBlob,
+        Mutation::DeleteWithBlob,
+        Mutation::Enroll,
+        Mutation::RenameFinger,
+        Mutation::RemoveFinger,
         Mutation::Reset,
+        Mutation::ResetByLongTouch,
     ];
 
     /// The PIN before the mutation.
     pub(super) const PIN: &str = "4711 old";
     /// The PIN after it, where it changes the PIN.
     pub(super) const NEW_PIN: &str = "0815 new";
-    const WRONG_PIN: &str = "no such PIN";
+    pub(super) const WRONG_PIN: &str = "no such PIN";
 
     /// A name for people.
     #[must_use]
@@ -116,7 +146,17 @@ impl Mutation {
             Mutation::SetMinPinLength => "setMinPINLength",
             Mutation::ForcePinChange => "setMinPINLength, forceChangePin",
             Mutation::EnableEnterpriseAttestation => "enableEnterpriseAttestation",
+            Mutation::EnforceComplexity => "setMinPINLength, pinComplexityPolicy",
+            Mutation::EnableLongTouch => "enableLongTouchForReset",
+            Mutation::PersistentToken => "the persistent token",
+            Mutation::WriteLargeBlobArray => "largeBlobs",
+            Mutation::WriteLargeBlob => "getAssertion, largeBlob",
+            Mutation::DeleteWithBlob => "deleteCredential, with a blob",
+            Mutation::Enroll => "enrollBegin to the last sample",
+            Mutation::RenameFinger => "setFriendlyName",
+            Mutation::RemoveFinger => "removeEnrollment",
             Mutation::Reset => "reset",
+            Mutation::ResetByLongTouch => "reset, long touch",
         }
     }
 
@@ -143,7 +183,24 @@ impl Mutation {
                 has.authnr_cfg && has.set_min_pin_length && has.client_pin
             }
             Mutation::EnableEnterpriseAttestation => has.authnr_cfg && has.ep,
+            Mutation::EnforceComplexity => has.set_min_pin_length && profile.pin.complexity_policy,
+            Mutation::EnableLongTouch | Mutation::ResetByLongTouch => profile.reset.long_touch,
+            Mutation::PersistentToken => has.per_cred_mgmt_ro && has.client_pin,
+            Mutation::WriteLargeBlobArray => {
+                has.large_blobs && profile.credentials.max_large_blob_array >= BLOB_LENGTH
+            }
+            Mutation::WriteLargeBlob => profile.has(Extension::LargeBlob),
+            Mutation::DeleteWithBlob => profile.has(Extension::LargeBlob) && has.cred_mgmt,
+            // What is delivered with a finger has no enrolment of it to rename.
+            Mutation::Enroll | Mutation::RenameFinger | Mutation::RemoveFinger => {
+                has.bio_enroll && has.client_pin
+            }
         }
+    }
+
+    /// Whether it erases the key.
+    pub(super) fn erases(self) -> bool {
+        matches!(self, Mutation::Reset | Mutation::ResetByLongTouch)
     }
 
     /// Whether it may give tries back.
@@ -172,6 +229,23 @@ impl Mutation {
             }
             Mutation::Reset if key.profile().options.rk => key.make(RP, 1, true),
             Mutation::GetAssertion => key.make(RP, 1, false),
+            Mutation::WriteLargeBlob | Mutation::DeleteWithBlob => {
+                let id = key.make(RP, 1, true)?;
+                key.write_large_blob(&id, 1)?;
+                Ok(id)
+            }
+            Mutation::WriteLargeBlobArray => {
+                key.write_large_blob_array(1)?;
+                Ok(Vec::new())
+            }
+            Mutation::RenameFinger | Mutation::RemoveFinger => key.enroll(),
+            Mutation::ResetByLongTouch => {
+                key.configure(config::SubCommand::EnableLongTouchForReset, None)?;
+                match key.profile().options.rk {
+                    true => key.make(RP, 1, true),
+                    false => Ok(Vec::new()),
+                }
+            }
             Mutation::U2fAuthenticate => key.u2f_register(),
             _ => Ok(Vec::new()),
         }
@@ -217,238 +291,42 @@ impl Mutation {
             Mutation::EnableEnterpriseAttestation => {
                 key.configure(config::SubCommand::EnableEnterpriseAttestation, None)?;
             }
+            Mutation::EnforceComplexity => {
+                key.set_min_pin_length(config::SetMinPinLengthParams {
+                    pin_complexity_policy: Some(true),
+                    ..Default::default()
+                })?;
+            }
+            Mutation::EnableLongTouch => {
+                key.configure(config::SubCommand::EnableLongTouchForReset, None)?;
+            }
+            Mutation::PersistentToken => {
+                key.owner_token(
+                    Permissions::PERSISTENT_CREDENTIAL_MANAGEMENT_READ_ONLY,
+                    None,
+                )?;
+            }
+            Mutation::WriteLargeBlobArray => key.write_large_blob_array(2)?,
+            Mutation::WriteLargeBlob => return key.write_large_blob(target, 2).map(Answer::Signed),
+            Mutation::DeleteWithBlob => {
+                key.manage(management::SubCommand::DeleteCredential, target, None)?;
+            }
+            Mutation::Enroll => drop(key.enroll()?),
+            Mutation::RenameFinger => {
+                key.manage_finger(bio_enrollment::SubCommand::SetFriendlyName, target)?;
+            }
+            Mutation::RemoveFinger => {
+                key.manage_finger(bio_enrollment::SubCommand::RemoveEnrollment, target)?;
+            }
             Mutation::Reset => drop(key.command(Command::Reset, &[])?),
+            Mutation::ResetByLongTouch => {
+                // Long after power-up, when a short touch would not do.
+                key.advance_to(LONG_AFTER);
+                drop(key.command(Command::Reset, &[])?);
+            }
         }
         Ok(Answer::Done)
     }
-}
-
-fn user(id: u8, name: &str) -> UserEntity {
-    UserEntity {
-        id: vec![id; 16],
-        name: Some(name.to_owned()),
-        display_name: None,
-    }
-}
-
-/// What the owner does to a key in these plays.
-impl<S: Store> Key<S> {
-    /// A token with a wrong PIN; any answer but "wrong" is an error.
-    fn spend_a_try(&mut self) -> Result<(), Status> {
-        match self.token(
-            Mutation::WRONG_PIN,
-            Permissions::GET_ASSERTION,
-            Some("wrong.example"),
-        ) {
-            Err(Status::PIN_INVALID) => Ok(()),
-            Err(status) => Err(status),
-            Ok(_) => Err(Status::INVALID_COMMAND),
-        }
-    }
-
-    fn authorise(
-        &mut self,
-        permissions: Permissions,
-        rp_id: &str,
-    ) -> Result<(Option<Vec<u8>>, Option<u64>), Status> {
-        let token = self.owner_token(permissions, Some(rp_id))?;
-        let number = token.is_some().then(|| self.protocol_number());
-        let param = token.map(|token| self.protocol().authenticate(&token, &HASH));
-        Ok((param, number))
-    }
-
-    /// makeCredential; the credential ID.
-    pub(super) fn make(&mut self, rp_id: &str, account: u8, rk: bool) -> Result<Vec<u8>, Status> {
-        let (pin_uv_auth_param, pin_uv_auth_protocol) =
-            self.authorise(Permissions::MAKE_CREDENTIAL, rp_id)?;
-        let finger = self.profile().options.uv && self.profile().built_in_uv.enrolled;
-        let uv = (pin_uv_auth_param.is_none() && finger).then_some(true);
-        let request = make_credential::Request {
-            pin_uv_auth_param,
-            pin_uv_auth_protocol,
-            options: Some(make_credential::Options {
-                rk: rk.then_some(true),
-                uv,
-                ..Default::default()
-            })
-            .filter(|_| rk || uv.is_some()),
-            ..make_request(rp_id, account)
-        };
-        let members = self.command(Command::MakeCredential, &request.encode())?;
-        made(&members)
-    }
-
-    /// makeCredential with built-in user verification, the wrong finger first.
-    fn make_by_finger(&mut self) -> Result<Vec<u8>, Status> {
-        let mut request = make_request(RP, 1);
-        request.options = Some(make_credential::Options {
-            uv: Some(true),
-            ..Default::default()
-        });
-        let request = request_bytes(Command::MakeCredential, &request.encode());
-        let mut wrong = 1;
-        let mut progress = self.send(&request);
-        loop {
-            progress = match progress {
-                Progress::Reply(answer) => {
-                    let (status, members) =
-                        ctap::split_response(&answer).ok_or(Status::INVALID_LENGTH)?;
-                    status.ok()?;
-                    return made(members);
-                }
-                Progress::Idle => return Err(Status::INVALID_COMMAND),
-                Progress::Waiting(Interaction::BuiltInUv { .. }) if wrong > 0 => {
-                    wrong -= 1;
-                    self.user(UserEvent::Finger(FingerMatch::NoMatch))
-                }
-                Progress::Waiting(interaction) => self.user(consent(&interaction)),
-            };
-        }
-    }
-
-    /// getAssertion, verified only where the key insists; the signature counter.
-    pub(super) fn assert(&mut self, rp_id: &str, id: &[u8]) -> Result<u32, Status> {
-        let mut request = get_assertion::Request {
-            rp_id: rp_id.to_owned(),
-            client_data_hash: HASH,
-            allow_list: Some(vec![CredentialDescriptor::public_key(id)]),
-            extensions: None,
-            options: None,
-            pin_uv_auth_param: None,
-            pin_uv_auth_protocol: None,
-        };
-        let mut answer = self.command(Command::GetAssertion, &request.encode());
-        if answer == Err(Status::PUAT_REQUIRED) {
-            (request.pin_uv_auth_param, request.pin_uv_auth_protocol) =
-                self.authorise(Permissions::GET_ASSERTION, rp_id)?;
-            answer = self.command(Command::GetAssertion, &request.encode());
-        }
-        let response = get_assertion::Response::decode(&answer?)?;
-        let data = AuthenticatorData::parse(&response.auth_data);
-        data.map(|data| data.sign_count)
-            .map_err(|_| Status::INVALID_CBOR)
-    }
-
-    fn set_min_pin_length(&mut self, params: config::SetMinPinLengthParams) -> Result<(), Status> {
-        let params = Raw::new(params.encode()).map_err(|_| Status::INVALID_CBOR)?;
-        self.configure(config::SubCommand::SetMinPinLength, Some(params))
-    }
-
-    fn manage(
-        &mut self,
-        sub_command: management::SubCommand,
-        id: &[u8],
-        user: Option<UserEntity>,
-    ) -> Result<(), Status> {
-        let token = self.owner_token(Permissions::CREDENTIAL_MANAGEMENT, None)?;
-        let params = SubCommandParams {
-            credential_id: Some(CredentialDescriptor::public_key(id)),
-            user,
-            ..Default::default()
-        };
-        let params = Raw::new(params.encode()).map_err(|_| Status::INVALID_CBOR)?;
-        let params = Some(params);
-        let message = management::authenticated_message(sub_command.code(), params.as_ref());
-        let request = management::Request {
-            sub_command: sub_command.code(),
-            sub_command_params: params,
-            pin_uv_auth_protocol: token.is_some().then(|| self.protocol_number()),
-            pin_uv_auth_param: token.map(|token| self.protocol().authenticate(&token, &message)),
-        };
-        let command = if self.profile().options.cred_mgmt {
-            Command::CredentialManagement
-        } else {
-            Command::CredentialManagementPreview
-        };
-        self.command(command, &request.encode()).map(drop)
-    }
-
-    fn u2f(&mut self, request: &u2f::Request) -> Result<Vec<u8>, Status> {
-        let apdu = request.encode().ok_or(Status::INVALID_LENGTH)?;
-        // It asks for the touch, and does its work when it is asked again.
-        let mut answer = self.send_u2f(&apdu);
-        if let Some(interaction) = self.waiting().cloned() {
-            let _ = self.user(consent(&interaction));
-            answer = self.send_u2f(&apdu);
-        }
-        match answer.split_last_chunk::<2>() {
-            Some((data, [0x90, 0x00])) => Ok(data.to_vec()),
-            // U2F has no better words for a store that failed.
-            _ => Err(Status::OTHER),
-        }
-    }
-
-    fn u2f_register(&mut self) -> Result<Vec<u8>, Status> {
-        let data = self.u2f(&u2f::Request::Register {
-            challenge: HASH,
-            application: [9; 32],
-        })?;
-        let response = u2f::RegisterResponse::decode(&data).map_err(|_| Status::INVALID_LENGTH)?;
-        Ok(response.key_handle)
-    }
-
-    /// U2F_AUTHENTICATE; the counter.
-    pub(super) fn u2f_authenticate(&mut self, key_handle: &[u8]) -> Result<u32, Status> {
-        let data = self.u2f(&u2f::Request::Authenticate {
-            control: u2f::Control::EnforceUserPresence,
-            challenge: HASH,
-            application: [9; 32],
-            key_handle: key_handle.to_vec(),
-        })?;
-        let response =
-            u2f::AuthenticateResponse::decode(&data).map_err(|_| Status::INVALID_LENGTH)?;
-        Ok(response.counter)
-    }
-
-    /// Whether this is the PIN, with a try spent if it is not; forced changes are made.
-    pub(super) fn accepts_pin(&mut self, pin: &str) -> Result<bool, Status> {
-        if self.state().config().force_pin_change {
-            return match self.change_pin(pin, "a forced change") {
-                Ok(()) => Ok(true),
-                Err(Status::PIN_INVALID) => Ok(false),
-                Err(status) => Err(status),
-            };
-        }
-        match self.token(pin, Permissions::GET_ASSERTION, Some(RP)) {
-            Ok(_) => {
-                self.owner_pin = Some(Secret::from(pin));
-                Ok(true)
-            }
-            Err(Status::PIN_INVALID) => Ok(false),
-            Err(status) => Err(status),
-        }
-    }
-}
-
-fn make_request(rp_id: &str, account: u8) -> make_credential::Request {
-    make_credential::Request {
-        client_data_hash: HASH,
-        rp: RpEntity {
-            id: rp_id.to_owned(),
-            name: None,
-        },
-        user: user(account, "anna"),
-        pub_key_cred_params: vec![CredentialParameters::public_key(
-            webauthn::cose::CoseAlgorithm::ES256,
-        )],
-        exclude_list: None,
-        extensions: None,
-        options: None,
-        pin_uv_auth_param: None,
-        pin_uv_auth_protocol: None,
-        enterprise_attestation: None,
-        attestation_formats_preference: None,
-    }
-}
-
-/// The ID of the credential that was made.
-fn made(members: &[u8]) -> Result<Vec<u8>, Status> {
-    let response = make_credential::Response::decode(members)?;
-    AuthenticatorData::parse(&response.auth_data)
-        .ok()
-        .and_then(|data| data.attested_credential_data)
-        .map(|attested| attested.credential_id.to_vec())
-        .ok_or(Status::INVALID_CBOR)
 }
 
 /// The record of the secrets: what a reset replaces first.

@@ -64,7 +64,7 @@ impl Promises {
             Answer::Made(id) => self.made = Some(id.clone()),
             Answer::Signed(counter) => self.counter = self.counter.max(*counter),
         }
-        if mutation == Mutation::Reset {
+        if mutation.erases() {
             self.counter = 0;
         }
     }
@@ -87,7 +87,7 @@ impl Promises {
         if mutation == Mutation::WrongPin && self.answered && pin >= self.retries.0 {
             return Err("the wrong PIN that was answered cost no try".to_owned());
         }
-        if mutation == Mutation::Reset {
+        if mutation.erases() {
             gates_outlive_secrets(before, state)?;
         }
         Ok(())
@@ -146,7 +146,7 @@ impl Promises {
         key: &mut Key<S>,
         id: &[u8],
     ) -> Result<(), String> {
-        let reset = mutation == Mutation::Reset;
+        let reset = mutation.erases();
         match key.assert(WITNESS_RP, id) {
             Ok(_) if reset && self.answered => {
                 Err("after the reset an old credential signs".to_owned())
