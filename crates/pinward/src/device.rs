@@ -55,18 +55,39 @@ impl Listed {
 
 /// All keys that are there.
 pub(crate) fn all() -> Vec<Listed> {
+    number(there())
+}
+
+/// What is there, as the system tells it.
+pub(crate) fn there() -> Vec<Found> {
+    there_beside(&[])
+}
+
+/// What is there, without disturbing the keys at addresses that are in use: a software key's socket is
+/// not tried and a card is not selected anew while somebody speaks to it.
+pub(crate) fn there_beside(used: &[Address]) -> Vec<Found> {
     let mut found = Places::default().keys();
     #[cfg(feature = "pcsc")]
-    found.extend(transport::host::pcsc::keys());
+    if used.iter().any(|used| matches!(used, Address::Card(_))) {
+        let cards = used.iter().filter(|used| matches!(used, Address::Card(_)));
+        found.extend(cards.cloned().map(at_address));
+    } else {
+        found.extend(transport::host::pcsc::keys());
+    }
     let named = std::env::var(KEYS_VARIABLE).unwrap_or_default();
     found.extend(
         named
             .split_whitespace()
             .filter_map(|address| address.parse::<Address>().ok())
-            .filter(Address::is_there)
+            .filter(|address| used.contains(address) || address.is_there())
             .map(at_address),
     );
-    number(found)
+    found
+}
+
+/// A key that came later: it has no number.
+pub(crate) fn listed(found: Found) -> Listed {
+    number(vec![found]).remove(0)
 }
 
 fn at_address(address: Address) -> Found {
@@ -230,6 +251,11 @@ impl Key {
         rng().fill_bytes(&mut nonce);
         let connection = listed.found.address.connect(nonce)?;
         Ok(Self { listed, connection })
+    }
+
+    /// The way to it.
+    pub(crate) fn into_connection(self) -> Box<dyn Connection> {
+        self.connection
     }
 
     /// What its wire says.

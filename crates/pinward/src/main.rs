@@ -2,16 +2,20 @@
 
 mod always_uv;
 mod authorise;
+mod ceremony;
 mod confirm;
+mod create;
 mod demo;
 mod device;
 mod exit;
 mod explain;
+mod get;
 mod key_automation;
 mod key_control;
 mod key_notify;
 mod key_run;
 mod key_wire;
+mod keys;
 mod list;
 mod matrix;
 mod names;
@@ -56,6 +60,9 @@ enum Command {
     /// Software security keys.
     #[command(subcommand, arg_required_else_help = true)]
     Key(KeyCommand),
+    Keys(keys::KeysArgs),
+    Create(Box<create::CreateArgs>),
+    Get(Box<get::GetArgs>),
     List(list::ListArgs),
     Show(show::ShowArgs),
     #[command(subcommand, arg_required_else_help = true)]
@@ -112,6 +119,9 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Key(KeyCommand::Run(args)) => Ok(key_run::run(&args)?),
         Command::Key(KeyCommand::Control(command)) => Ok(key_control::run(&command)?),
         Command::Key(KeyCommand::Profiles(args)) => names::key_profiles(&args),
+        Command::Keys(args) => Ok(keys::run(&args)?),
+        Command::Create(args) => Ok(create::run(&args)?),
+        Command::Get(args) => Ok(get::run(&args)?),
         Command::List(args) => Ok(list::run(&args)?),
         Command::Show(args) => Ok(show::run(&args)?),
         Command::Pin(command) => Ok(pin::run(&command)?),
