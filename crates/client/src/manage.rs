@@ -1,5 +1,5 @@
 //! CTAP 2.3 §6.4 to §6.11, the platform's side of managing one key: its facts, its PIN, its settings,
-//! its passkeys, its reset.
+//! its passkeys, its fingers, its blobs, its reset.
 //!
 //! A [`Manager`] puts requests together and reads the answers; a program lends it a [`Link`] that
 //! carries them. Setters are idempotent: they look first, act, and read back what is then true.
@@ -10,7 +10,9 @@ mod config;
 mod consequence;
 mod credential;
 mod credential_management;
+mod large_blobs;
 mod outlook;
+mod persistent;
 pub mod reset;
 
 use ctap::pin_protocol::PinUvAuthProtocol;
@@ -23,6 +25,7 @@ pub use client_pin::{Retries, pin_policy};
 pub use config::Change;
 pub use consequence::{Setting, consequences};
 pub use credential_management::{Passkey, Storage};
+pub use large_blobs::{BlobArray, BlobEntry};
 pub use outlook::{Outlook, outlook};
 
 use crate::pin::PinError;

@@ -18,7 +18,7 @@ use crate::ceremony::{Ceremony, KeyId, Request};
 use crate::enroll::Enrol;
 use crate::lists::PreFlight;
 use crate::outcome::{Failure, FailureReason};
-use crate::pin::{MIN_CODE_POINTS, Pin, PinPolicy};
+use crate::pin::{Pin, PinPolicy};
 use crate::policy::HostPolicy;
 use crate::prompt::{Prompt, TouchPurpose, UserInput};
 use crate::report::{DomExceptionName, Ended, Party};
@@ -489,22 +489,9 @@ impl Session {
 
     /// What the key demands of a new PIN.
     pub(crate) fn pin_policy(&self) -> PinPolicy {
-        let default = PinPolicy::default();
-        let Some(info) = &self.info else {
-            return default;
-        };
-        PinPolicy {
-            // No PIN has more than 63 code points, whatever a key says.
-            min_length: info
-                .min_pin_length
-                .unwrap_or(MIN_CODE_POINTS)
-                .min(default.max_length),
-            max_length: info
-                .max_pin_length
-                .unwrap_or(default.max_length)
-                .min(default.max_length),
-            complexity: info.pin_complexity_policy == Some(true),
-        }
+        self.info
+            .as_deref()
+            .map_or_else(PinPolicy::default, crate::manage::pin_policy)
     }
 }
 

@@ -10,6 +10,7 @@ pub mod client_pin;
 mod command;
 pub mod config;
 pub mod credential_management;
+mod cut_text;
 pub mod entities;
 mod extensions;
 pub mod get_assertion;
@@ -25,6 +26,7 @@ pub mod trace;
 pub mod u2f;
 
 pub use command::{Command, request_bytes, response_bytes, split_request, split_response};
+pub use cut_text::mended;
 pub use item::{
     Element, Item, Key, MAX_MESSAGE_DEPTH, Member, Raw, RawOf, SecretBytes, TextToNumber,
 };

@@ -236,7 +236,7 @@ impl Manager<'_> {
         if members.is_empty() {
             return Ok(Response::default());
         }
-        Response::decode(&members)
+        Response::decode(&ctap::mended(&members))
             .map_err(|_| ManageError::BadReply("authenticatorBioEnrollment does not read"))
     }
 }

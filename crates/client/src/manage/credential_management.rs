@@ -4,7 +4,7 @@ use ctap::credential_management::{
     Request, Response, SubCommand, SubCommandParams, authenticated_message,
 };
 use ctap::entities::{CredentialDescriptor, UserEntity};
-use ctap::{Command, Raw, Status};
+use ctap::{Command, Raw, SecretBytes, Status};
 use webauthn::cose::{CoseAlgorithm, CoseKey};
 
 use super::{ManageError, Manager, Token};
@@ -38,6 +38,10 @@ pub struct Passkey {
     pub public_key: Option<CoseKey>,
     /// credProtect level, 1 to 3.
     pub cred_protect: Option<u64>,
+    /// The key of its large blob (§12.3), where it has one.
+    pub large_blob_key: Option<SecretBytes>,
+    /// Whether others than the site may use it for payments (CTAP 2.3 §12.6).
+    pub third_party_payment: Option<bool>,
 }
 
 impl Manager<'_> {
@@ -129,6 +133,8 @@ impl Manager<'_> {
                 algorithm: answer.public_key.as_ref().map(CoseKey::algorithm),
                 public_key: answer.public_key.take(),
                 cred_protect: answer.cred_protect,
+                large_blob_key: answer.large_blob_key.take(),
+                third_party_payment: answer.third_party_payment,
             });
         }
         Ok(())
@@ -218,7 +224,8 @@ impl Manager<'_> {
         if members.is_empty() {
             return Ok(Response::default());
         }
-        Response::decode(&members)
+        // Some keys cut long names within a character.
+        Response::decode(&ctap::mended(&members))
             .map_err(|_| ManageError::BadReply("authenticatorCredentialManagement does not read"))
     }
 }
