@@ -6,7 +6,8 @@
     cargo xtask witness chromium-linux pin-set    cells with this in their name
 
 A cell is called MODEL/STATE/CEREMONY/named or discoverable/USERVERIFICATION. `--key MODEL` measures
-another model of `pinward key profiles`. The exit code is 1 if a cell is not as predicted.
+another model of `pinward key profiles`; `--person cancels` closes the first dialog, `--person wrong-pin`
+mistypes the PIN once. The exit code is 1 if a cell is not as predicted.
 """
 
 import argparse
@@ -32,11 +33,12 @@ def main():
     arguments.add_argument("platform", choices=BROWSERS)
     arguments.add_argument("parts", nargs="*", metavar="PART")
     arguments.add_argument("--key", action="append", metavar="MODEL")
+    arguments.add_argument("--person", default="accepts", choices=["accepts", "cancels", "wrong-pin"])
     arguments.add_argument("--write", action="store_true")
     asked = arguments.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     models = asked.key or ["fido-2.1"]
-    cells = [cell for model in models for cell in witness.cells(model)]
+    cells = [cell for model in models for cell in witness.cells(model, person=asked.person)]
     cells = [cell for cell in cells if all(part in witness.name(cell) for part in asked.parts)]
     predicted = witness.predictions(asked.platform, models)
     cells = [cell for cell in cells if witness.name(cell) in predicted]

@@ -1,7 +1,8 @@
 """What a browser does with a key in each state: measured by driving it, dialog by dialog.
 
-A cell is one ceremony of `pinward matrix` (model, state, what the site asks), with a person who accepts
-everything. What is seen is written in the matrix's words: the steps, the UV flag, the end.
+A cell is one ceremony of `pinward matrix`: model, state, what the site asks, and a person who accepts
+everything, closes the first dialog, or mistypes the PIN once. What is seen is written in the matrix's words:
+the steps, the UV flag, the end.
 """
 
 import json
@@ -14,13 +15,16 @@ from .states import DISCOVERABLE, NAMED, NEW_PIN, NOTHING, PIN, STATES, Shelf
 
 SETTINGS = ["discouraged", "preferred", "required"]
 CELL_SECONDS = 22
+ACCEPTS, CANCELS, WRONG_PIN = "accepts", "cancels", "wrong-pin"
+MISTYPED = "a wrong PIN"
 
 
-def cells(model="fido-2.1", states=STATES):
+def cells(model="fido-2.1", states=STATES, person=ACCEPTS):
     """All cells of a model, in the order of the matrix."""
     return [
         {"key": model, "key_state": state,
-         "request": {"ceremony": ceremony, "userVerification": setting, "discoverable": discoverable}}
+         "request": {"ceremony": ceremony, "userVerification": setting, "discoverable": discoverable},
+         "user": person}
         for state in states
         for ceremony in ("create", "get")
         for discoverable in (False, True)
@@ -31,14 +35,20 @@ def cells(model="fido-2.1", states=STATES):
 def name(cell):
     request = cell["request"]
     kind = "discoverable" if request["discoverable"] else "named"
-    return f"{cell['key']}/{cell['key_state']}/{request['ceremony']}/{kind}/{request['userVerification']}"
+    who = "" if cell["user"] == ACCEPTS else f"/{cell['user']}"
+    return f"{cell['key']}/{cell['key_state']}/{request['ceremony']}/{kind}/{request['userVerification']}{who}"
 
 
 class Seen:
-    """The steps so far. A step that goes on is one step."""
+    """The steps so far, and who takes them."""
 
-    def __init__(self):
-        self.steps, self.said = [], []
+    def __init__(self, person):
+        self.steps, self.said, self.person = [], [], person
+
+    def pin(self):
+        """What is typed next where the PIN is asked."""
+        first = "enter-pin" not in self.steps
+        return MISTYPED if self.person == WRONG_PIN and first else PIN
 
     def step(self, *words):
         self.steps += words
@@ -49,7 +59,7 @@ class Seen:
 
 
 class Witness:
-    """One browser with one USB port. `driver` has `run(script, *args)`, `attend(seen)` (does what a dialog
+    """One browser with one USB port. `driver` has `begin(seen)`, `run(script, *args)`, `attend(seen)` (does what a dialog
     asks, and notes it; false if it could not look) and `rest()` (takes away what a ceremony left)."""
 
     def __init__(self, t, driver, bus):
@@ -67,13 +77,13 @@ class Witness:
         try:
             self.bus.attach(key.socket)
             asked = options(request["ceremony"], request["userVerification"], request["discoverable"], credential)
-            seen, end = self._ceremony(key, asked)
+            seen, end = self._ceremony(key, asked, cell["user"])
             self.driver.rest()
         finally:
             self.bus.detach()
             key.close()
         said = {"said": seen.said} if seen.said else {}
-        return {**cell, "user": "accepts", "steps": seen.steps, "uv": end["uv"], "outcome": end["outcome"],
+        return {**cell, "steps": seen.steps, "uv": end["uv"], "outcome": end["outcome"],
                 "error": end["error"], **said}
 
     def _folder(self, model):
@@ -81,8 +91,9 @@ class Witness:
         folder.mkdir(exist_ok=True)
         return folder
 
-    def _ceremony(self, key, asked):
-        seen, heard = Seen(), 0
+    def _ceremony(self, key, asked, person):
+        seen, heard = Seen(person), 0
+        self.driver.begin(seen)
         self.driver.run(START, asked)
         until = time.monotonic() + CELL_SECONDS
         while time.monotonic() < until:
@@ -106,8 +117,12 @@ class Witness:
             if not line.endswith("\n"):
                 break
             heard += len(line)
+            if line.startswith("Touch the key") and "(U2F)" in line:
+                seen.step("u2f")
+            if seen.person == CANCELS:
+                continue
             if line.startswith("Touch the key"):
-                seen.step(*(["u2f"] if "(U2F)" in line else []), "touch")
+                seen.step("touch")
                 key.press()
             elif line.startswith("Lay your finger"):
                 seen.step("fingerprint")
@@ -137,17 +152,22 @@ class Chromium:
 
         return run(["chromium", "--version"])[0].split()[1]
 
+    def begin(self, seen):
+        self.picking = False
+
     def attend(self, seen):
         texts, buttons, fields = self._dialog()
         if not texts:
             self.picking = False
+        elif seen.person == CANCELS and "Cancel" in buttons:
+            self._press(buttons["Cancel"])
         elif len(fields) == 2:
             seen.step("create-pin" if any("Set up a new PIN" in text for text in texts) else "change-pin")
             self.dialogs.type_passwords(NEW_PIN, NEW_PIN)
             self.dialogs.press("Next")
         elif len(fields) == 1:
+            self.dialogs.type_passwords(seen.pin())
             seen.step("enter-pin")
-            self.dialogs.type_passwords(PIN)
             self.dialogs.press("Next")
         elif "Continue" in buttons:
             if not self.picking:
@@ -192,7 +212,6 @@ class Chromium:
 
     def rest(self):
         """Closes a dialog that outlives its ceremony."""
-        self.picking = False
 
         def closed():
             texts, buttons, _ = self._dialog()
@@ -205,11 +224,12 @@ class Chromium:
         wait_for("Chromium's dialog to go", closed, 10, every=0.2)
 
 
-# What Firefox's person does, in the browser's own window: types the PIN, takes the first account, and writes
-# down what was asked. Marionette does not get a word in while a dialog is open.
+# What Firefox's person does, in the browser's own window: types the next of `window.pins`, takes the first
+# account or, without pins, closes what comes up; and writes down what was asked. Marionette does not get a word in
+# while a dialog is open.
 PERSON = """
-const [pin] = arguments;
 window.witnessed = [];
+window.pins = [];
 const observer = {observe: (_, topic, data) => {
   const prompt = JSON.parse(data).prompt;
   window.witnessed.push({event: prompt.type, retries: prompt.retries ?? null});
@@ -224,11 +244,17 @@ window.setInterval(() => {
     open.answered = true;
     const field = page.getElementById('password1Textbox');
     const asked = field && !page.getElementById('password1Container').hidden;
-    if (asked) field.value = pin;
+    if (window.pins.length === 0) {
+      window.setTimeout(() => dialog.getButton('cancel').click(), 60);
+      continue;
+    }
+    if (asked) field.value = window.pins.length > 1 ? window.pins.shift() : window.pins[0];
     window.witnessed.push({dialog: asked ? 'pin' : page.getElementById('list') ? 'list' : 'other',
       text: (page.getElementById('infoBody') ?? page.getElementById('info.txt'))?.textContent ?? ''});
     window.setTimeout(() => dialog.getButton('accept').click(), 60);
   }
+  const [note] = window.pins.length === 0 ? window.PopupNotifications.panel.childNodes : [];
+  if (note?.button && window.PopupNotifications.panel.state === 'open') note.button.click();
 }, 40);
 return true;
 """
@@ -251,11 +277,15 @@ class Firefox:
         self.site = t.use(Site())
         self.browser.get(self.site.url)
         self.run = self.browser.run
-        self.browser.run_in_chrome(PERSON, PIN)
+        self.browser.run_in_chrome(PERSON)
         self.heard = 0
 
     def version(self):
         return self.browser.version
+
+    def begin(self, seen):
+        pins = {ACCEPTS: [PIN], WRONG_PIN: [MISTYPED, PIN], CANCELS: []}[seen.person]
+        self.browser.run_in_chrome("window.pins = arguments[0]; return true;", pins)
 
     def attend(self, seen):
         witnessed = self.browser.run_in_chrome(WITNESSED)
@@ -301,8 +331,8 @@ def predictions(platform, models):
     from .key import PROGRAM
     from .proc import run
 
-    argv = [PROGRAM, "matrix", "--json", "--platform", platform]
+    argv = [PROGRAM, "matrix", "--json", "--platform", platform, "--person", f"{ACCEPTS},{CANCELS},{WRONG_PIN}"]
     for model in models:
         argv += ["--key", model]
     rows = json.loads(run(argv, timeout=120)[0])
-    return {name(row): {**row, "error": row.get("error")} for row in rows if row["user"] == "accepts"}
+    return {name(row): {**row, "error": row.get("error")} for row in rows}
