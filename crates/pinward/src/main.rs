@@ -9,6 +9,7 @@ mod demo;
 mod device;
 mod exit;
 mod explain;
+mod fido2_manage;
 mod get;
 mod key_automation;
 mod key_control;
@@ -72,6 +73,7 @@ enum Command {
     Passkeys(passkeys::PasskeysCommand),
     Reset(reset::ResetArgs),
     Wink(wink::WinkArgs),
+    Fido2Manage(fido2_manage::Fido2ManageArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -84,7 +86,15 @@ enum KeyCommand {
 }
 
 fn main() -> ExitCode {
+    let mut words = std::env::args_os();
+    let name = words.next().unwrap_or_default();
+    if let Some(called) = fido2_manage::called(&name) {
+        return fido2_manage::by_name(&called, words);
+    }
     let cli = Cli::parse();
+    if let Command::Fido2Manage(args) = &cli.command {
+        return fido2_manage::by_command(args);
+    }
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) if say::is_closed_pipe(&*failure) => ExitCode::SUCCESS,
@@ -129,6 +139,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Passkeys(command) => Ok(passkeys::run(&command)?),
         Command::Reset(args) => Ok(reset::run(&args)?),
         Command::Wink(args) => Ok(wink::run(&args)?),
+        // Ends with exit codes of its own.
+        Command::Fido2Manage(_) => Ok(()),
     }
 }
 

@@ -55,6 +55,11 @@ pub(crate) fn no_literals(words: &[Named]) -> Result<(), Fault> {
 }
 
 impl Named {
+    /// The word itself, for commands that take other words as well.
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+
     /// Reads the secret from the place that is named. One line; its end is not part of it.
     pub(crate) fn read(&self) -> Result<Zeroizing<String>, Fault> {
         let (kind, place) = match self.0.split_once(':') {
