@@ -18,7 +18,7 @@ use crate::engine::{Engine, Parts, Watcher};
 use crate::events::{Announced, KeyEvent};
 use crate::prompts::{AutoTouch, Prompts};
 use crate::remote::{Input, Remote, Shared};
-use crate::store::{FileError, FileStore, Protection};
+use crate::store::{FileError, FileStore, Protection, Witnesses};
 
 /// Arrivals that wait for the key; beyond it the wire stops reading.
 const QUEUE: usize = 256;
@@ -77,6 +77,23 @@ impl Options {
     ) -> Result<Self, FileError> {
         let fresh = || State::fresh(&mut *system_rng());
         let (store, state) = FileStore::open_or_create(path, protection, fresh)?;
+        Ok(Self::new(profile, state, Box::new(store)))
+    }
+
+    /// As [`Options::stored`], for a file that must not be older than what was last seen of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Options::stored`]; [`FileError::RolledBack`] for an old copy.
+    pub fn watched(
+        profile: Profile,
+        path: &Path,
+        protection: &Protection,
+        witnesses: &Witnesses,
+    ) -> Result<Self, FileError> {
+        let fresh = || State::fresh(&mut *system_rng());
+        let (store, state) = FileStore::open_or_create(path, protection, fresh)?;
+        let store = store.watched(path, witnesses)?;
         Ok(Self::new(profile, state, Box::new(store)))
     }
 

@@ -6,10 +6,11 @@
 //!
 //! Values are sealed with AES-256-GCM under a key from a passphrase (Argon2id), bound to the record
 //! they belong to; record names are replaced by their HMAC. What no software store can resist is
-//! that somebody puts an old copy of the whole file back.
+//! that somebody puts an old copy of the whole file back; [`Witnesses`] notice it if they were kept.
 
 pub mod disk;
 mod seal;
+mod witness;
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -26,10 +27,19 @@ use zeroize::Zeroizing;
 use disk::Disk;
 pub use seal::{Cost, Passphrase};
 use seal::{Header, Seal};
+use witness::Witness;
+pub use witness::Witnesses;
 
 const HEADER: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("header");
 const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
 const HEADER_KEY: &str = "pinward-key";
+/// Beside the header: how many commits there were, and the ID by which a witness knows a plain file.
+/// Files of before do not have them, and programs of before pass them over.
+const GENERATION_KEY: &str = "generation";
+const ID_KEY: &str = "id";
+const ID_LENGTH: usize = 16;
+/// What the seal binds the generation to. No record has such a name: those begin with a letter.
+const GENERATION_RECORD: &[u8] = &[1];
 /// What errors call a simulated disk.
 const DISK: &str = "the simulated disk";
 
@@ -96,6 +106,20 @@ pub enum FileError {
         /// What was found.
         reason: String,
     },
+    /// The file is older than what was last seen of it.
+    #[error(
+        "{path} is an old copy: it has seen {generation} commits, and {seen} were seen here before. With \
+         it come back the PIN tries, the counter and the credentials of that time. If you put it back \
+         yourself, say --accept-rollback"
+    )]
+    RolledBack {
+        /// The file.
+        path: PathBuf,
+        /// How many commits it has seen.
+        generation: u64,
+        /// How many were seen before.
+        seen: u64,
+    },
     /// The system refused.
     #[error("{path}: {error}")]
     Io {
@@ -114,6 +138,9 @@ pub enum FileError {
 pub struct FileStore {
     database: Database,
     seal: Seal,
+    /// Commits so far.
+    generation: u64,
+    witness: Option<Witness>,
 }
 
 impl FileStore {
@@ -133,6 +160,8 @@ impl FileStore {
         let store = Self {
             database: database(file_backend(&draft.path, path)?, path)?,
             seal,
+            generation: 0,
+            witness: None,
         };
         store
             .write_all(&header, &state.snapshot())
@@ -175,7 +204,12 @@ impl FileStore {
         let path = Path::new(DISK);
         let (header, seal) = Header::create(protection)?;
         let database = database(disk.open(), path)?;
-        let store = Self { database, seal };
+        let store = Self {
+            database,
+            seal,
+            generation: 0,
+            witness: None,
+        };
         store
             .write_all(&header, &state.snapshot())
             .map_err(|reason| damaged(path, &reason))?;
@@ -205,7 +239,53 @@ impl FileStore {
             return Err(damaged(path, "it changed while it was opened"));
         }
         let state = load(&database, &seal, path)?;
-        Ok((Self { database, seal }, state))
+        let generation = read_generation(&database, &seal).map_err(|why| damaged(path, &why))?;
+        let store = Self {
+            database,
+            seal,
+            generation,
+            witness: None,
+        };
+        Ok((store, state))
+    }
+
+    /// Has the file watched from now on, if it is not older than what was last seen of it. `path` is
+    /// what errors call it.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError::RolledBack`]; or the witness cannot be kept.
+    pub fn watched(mut self, path: &Path, witnesses: &Witnesses) -> Result<Self, FileError> {
+        let id = self.id().map_err(|why| damaged(path, &why))?;
+        self.witness = Some(witnesses.examine(path, &id, self.generation)?);
+        Ok(self)
+    }
+
+    /// The ID of the file: of a sealed one it follows from its seal, so that it cannot be taken away;
+    /// a plain one gets it when it is first asked for.
+    fn id(&self) -> Result<Vec<u8>, String> {
+        if let Some(id) = self.seal.id() {
+            return Ok(id);
+        }
+        let transaction = self.database.begin_write().map_err(text)?;
+        let id = {
+            let mut table = transaction.open_table(HEADER).map_err(text)?;
+            let known = table
+                .get(ID_KEY)
+                .map_err(text)?
+                .map(|id| id.value().to_vec());
+            match known {
+                Some(id) if id.len() == ID_LENGTH => return Ok(id),
+                Some(_) => return Err("its ID does not read".to_owned()),
+                None => {}
+            }
+            let mut id = vec![0; ID_LENGTH];
+            getrandom::fill(&mut id).map_err(text)?;
+            table.insert(ID_KEY, id.as_slice()).map_err(text)?;
+            id
+        };
+        transaction.commit().map_err(text)?;
+        Ok(id)
     }
 
     /// Opens the file, or makes it with the state that `fresh` gives.
@@ -235,6 +315,21 @@ impl FileStore {
             self.write(&transaction, changes)?;
         }
         transaction.commit().map_err(text)
+    }
+
+    /// Sealed like a record, so that an old file cannot be made to look newer.
+    fn write_generation(
+        &self,
+        transaction: &redb::WriteTransaction,
+        generation: u64,
+    ) -> Result<(), String> {
+        let mut table = transaction.open_table(HEADER).map_err(text)?;
+        let value = generation.to_be_bytes();
+        let sealed = self.seal.value(GENERATION_RECORD, &value).map_err(text)?;
+        table
+            .insert(GENERATION_KEY, sealed.as_slice())
+            .map_err(text)?;
+        Ok(())
     }
 
     fn write(
@@ -271,9 +366,18 @@ impl Store for FileStore {
             // redb's default durability: on disk when commit returns.
             let transaction = self.database.begin_write().map_err(text)?;
             self.write(&transaction, changes)?;
+            self.write_generation(&transaction, self.generation + 1)?;
             transaction.commit().map_err(text)
         };
-        commit().map_err(StoreError)
+        commit().map_err(StoreError)?;
+        self.generation += 1;
+        // After the file, so that it is never ahead. If it cannot be kept the key must not go on as if.
+        match &self.witness {
+            Some(witness) => witness
+                .remember(self.generation)
+                .map_err(|e| StoreError(format!("its witness: {e}"))),
+            None => Ok(()),
+        }
     }
 }
 
@@ -383,6 +487,20 @@ fn read_header(database: &impl ReadableDatabase) -> Result<Option<Vec<u8>>, Stri
         .get(HEADER_KEY)
         .map_err(text)?
         .map(|value| value.value().to_vec()))
+}
+
+/// How many commits the file has seen; none counts for files of before.
+fn read_generation(database: &impl ReadableDatabase, seal: &Seal) -> Result<u64, String> {
+    let transaction = database.begin_read().map_err(text)?;
+    let table = transaction.open_table(HEADER).map_err(text)?;
+    let Some(stored) = table.get(GENERATION_KEY).map_err(text)? else {
+        return Ok(0);
+    };
+    let value = seal
+        .value_of(GENERATION_RECORD, stored.value())
+        .ok_or("its generation was altered")?;
+    let bytes = value.as_slice().try_into().map_err(text)?;
+    Ok(u64::from_be_bytes(bytes))
 }
 
 fn load(database: &impl ReadableDatabase, seal: &Seal, path: &Path) -> Result<State, FileError> {

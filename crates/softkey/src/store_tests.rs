@@ -11,6 +11,9 @@ use webauthn::cose::CoseAlgorithm;
 
 use super::*;
 
+#[path = "store_witness_tests.rs"]
+mod witness_tests;
+
 fn fresh() -> State {
     State::fresh(&mut ChaCha20Rng::seed_from_u64(1))
 }

@@ -149,12 +149,12 @@ fn followers_hear_what_happens_in_order() {
     let mut platform = desk.platform();
     platform.wink().unwrap();
     assert_eq!(platform.cbor(&make_credential(1)).unwrap()[0], 0);
-    one.write("{\"do\":\"power-cycle\"}\n");
     for client in [&mut one, &mut two] {
         assert_eq!(client.read(), json!({ "event": "wink" }));
         assert_eq!(client.read()["user_name"], "anna");
         assert_eq!(client.read(), json!({ "event": "idle" }));
     }
+    one.write("{\"do\":\"power-cycle\"}\n");
     let mut heard = [one.read(), one.read()];
     heard.sort_by_key(|value| value["event"].is_null());
     assert_eq!(

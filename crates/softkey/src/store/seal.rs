@@ -18,6 +18,8 @@ pub(super) const FORMAT: u64 = 1;
 const PLAINTEXT: u8 = 0;
 const SEALED: u8 = 1;
 const SALT: usize = 16;
+/// What the ID of a file is the HMAC of. No record has such a name: those begin with a letter.
+const ID_NAME: u8 = 2;
 /// Sealed into the header, to tell a wrong passphrase from a damaged record.
 const CHECK: &[u8] = b"this passphrase opens this file";
 /// More than this nobody writes; it would let a file from outside exhaust our memory.
@@ -284,6 +286,17 @@ impl Seal {
         }
     }
 
+    /// A name for the whole file, which tells nothing and is another one for each salt.
+    pub(super) fn id(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Plaintext => None,
+            Self::Keys { names, .. } => {
+                let id = hmac::sign(names, &[ID_NAME]);
+                id.as_ref().get(..16).map(<[u8]>::to_vec)
+            }
+        }
+    }
+
     /// A value as it is stored: the record's key (it cannot be had back from its name) and the value,
     /// sealed and bound to the name.
     pub(super) fn value(&self, key: &[u8], value: &[u8]) -> Result<Zeroizing<Vec<u8>>, FileError> {
@@ -331,6 +344,14 @@ impl Seal {
             return Err("a record is not in its place");
         }
         Ok((key.to_vec(), Zeroizing::new(value.to_vec())))
+    }
+
+    /// What [`Seal::value`] made of a value of this key, back.
+    pub(super) fn value_of(&self, key: &[u8], stored: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        match self {
+            Self::Plaintext => Some(Zeroizing::new(stored.to_vec())),
+            Self::Keys { .. } => self.unseal(key, stored),
+        }
     }
 
     /// The value that [`Seal::value`] sealed for this key.
