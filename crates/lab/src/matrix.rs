@@ -236,7 +236,8 @@ impl Selection {
 
     fn run_batch(&self, batch: &Batch<'_>) -> Result<Vec<Row>, ScenarioError> {
         let mut rows = Vec::with_capacity(self.cells_of_a_batch());
-        let mut desk = None;
+        // One for most platforms, one for those that speak only U2F.
+        let mut desks = [None, None];
         for &user_verification in &self.user_verification {
             for &user in &self.people {
                 for platform in &self.platforms {
@@ -252,7 +253,8 @@ impl Selection {
                         },
                         user,
                     };
-                    let desk = match &desk {
+                    let desk = &mut desks[usize::from(scenario.is_u2f_only())];
+                    let desk = match desk {
                         Some(desk) => desk,
                         None => desk.insert(Desk::prepare(&scenario)?),
                     };

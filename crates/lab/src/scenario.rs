@@ -7,6 +7,7 @@ use authenticator::{Profile, ProfileError};
 use client::policy::HostPolicy;
 use client::profile::PlatformProfile;
 use client::report::Report;
+use client::rules::Protocol;
 use client::{Caller, Credential, Failure, Outcome};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -14,6 +15,7 @@ use rp::authentication::{self, Who};
 use rp::policy::{AuthenticationPolicy, RegistrationPolicy, UserVerificationPolicy};
 use rp::{CredentialRecord, RelyingParty, TrustAnchors, registration};
 use serde::{Deserialize, Serialize};
+use webauthn::cose::CoseAlgorithm;
 use webauthn::options::{PublicKeyCredentialUserEntity, ResidentKeyRequirement};
 
 use crate::answers::{Person, UserAction};
@@ -200,6 +202,14 @@ pub(crate) struct Desk {
     note: Option<&'static str>,
 }
 
+impl Scenario<'_> {
+    /// Whether the platform speaks only U2F messages: they know no algorithm but ES256, so the account
+    /// has a credential of that kind.
+    pub(crate) fn is_u2f_only(&self) -> bool {
+        self.platform.rules.protocol.value == Protocol::U2fOnly
+    }
+}
+
 impl Desk {
     pub(crate) fn prepare(scenario: &Scenario<'_>) -> Result<Self, ScenarioError> {
         let state = scenario.key_state;
@@ -215,7 +225,8 @@ impl Desk {
         state.set_up(&mut key)?;
         let (mut record, mut note) = (None, None);
         if scenario.request.ceremony == Ceremony::Get {
-            (key, record) = register_earlier(&rp, key, scenario.request.discoverable)?;
+            let discoverable = scenario.request.discoverable;
+            (key, record) = register_earlier(&rp, key, discoverable, scenario.is_u2f_only())?;
         }
         if scenario.request.ceremony == Ceremony::Get && record.is_none() {
             note = Some("This key cannot hold the account's credential; another key has it.");
@@ -351,6 +362,7 @@ fn register_earlier(
     rp: &RelyingParty,
     key: Key,
     discoverable: bool,
+    es256: bool,
 ) -> Result<(Key, Option<CredentialRecord>), ScenarioError> {
     let request = Request {
         ceremony: Ceremony::Create,
@@ -363,15 +375,13 @@ fn register_earlier(
         never_provision: true,
         ..HostPolicy::default()
     };
-    let (options, state) = registration::begin(
-        rp,
-        registration_policy(&request),
-        account(),
-        &[],
-        NOW,
-        &mut rng(),
-    )
-    .map_err(begin_error)?;
+    let mut policy = registration_policy(&request);
+    if es256 {
+        let other = |algorithm: &CoseAlgorithm| *algorithm != CoseAlgorithm::ES256;
+        policy.algorithms.sort_by_key(other);
+    }
+    let (options, state) =
+        registration::begin(rp, policy, account(), &[], NOW, &mut rng()).map_err(begin_error)?;
     let person = Person::new(UserAction::Accepts, key.owner_pin.clone());
     let ceremony = client::Ceremony::create(options, caller()?, platform, host);
     let bench = play(Bench::start(key, ceremony, [3; 32]), person)?;
@@ -389,7 +399,7 @@ fn record_on_another_key(rp: &RelyingParty) -> Result<Option<CredentialRecord>, 
     let profile =
         authenticator::profile::find(OTHER_KEY).ok_or_else(|| begin_error("no other key"))??;
     let key = Key::fresh(&profile, [9; 32])?;
-    register_earlier(rp, key, false).map(|(_, record)| record)
+    register_earlier(rp, key, false, false).map(|(_, record)| record)
 }
 
 fn registration_policy(request: &Request) -> RegistrationPolicy {

@@ -226,3 +226,15 @@ fn requests() -> impl Iterator<Item = Request> {
                 })
         })
 }
+
+#[test]
+fn a_credential_made_by_ctap2_signs_by_u2f_messages_too() {
+    let before = "android-before-26-03";
+    for state in [KeyState::NoPin, KeyState::PinSet] {
+        let request = sign_in(UserVerificationPolicy::Never);
+        let run = run(before, state, request, UserAction::Accepts);
+        assert_eq!(run.report.ended, Ended::Ok, "{:#?}", run.report);
+        assert_eq!(run.report.steps, [Step::U2f, Step::Touch]);
+        assert!(run.verdict.unwrap().accepted);
+    }
+}
