@@ -74,13 +74,28 @@ impl Cell {
     fn name(&self) -> String {
         let asked = &self.request;
         format!(
-            "{} {} {:?} {} discoverable: {}",
+            "{} {} {:?} {} discoverable: {} {:?}",
             self.key,
             self.key_state.id(),
             asked.ceremony,
             asked.user_verification,
-            asked.discoverable
+            asked.discoverable,
+            self.user
         )
+    }
+
+    fn is_usual(&self) -> bool {
+        self.key == "fido-2.1" && self.user == UserAction::Accepts
+    }
+
+    /// Firefox's authenticator-rs asks a CTAP 2.0 key with a sensor for verification with the options
+    /// `uv` before `up`: not the canonical order of CTAP 2.3 §8, and the software key checks it. Keys
+    /// that do not check it verify their user, so the profile says that.
+    fn refused_for_its_order(&self, platform: &str) -> bool {
+        platform == "firefox-linux"
+            && self.key == "fido-2.0-bio"
+            && self.request.ceremony == Ceremony::Get
+            && self.request.user_verification != "discouraged"
     }
 }
 
@@ -95,7 +110,10 @@ fn predicted(run: &Run) -> Value {
 
 /// The cells of a browser that this platform does not predict.
 fn missed(witness: &Witness, platform: &str) -> Vec<String> {
-    let differs = |cell: &&Cell| predicted(&cell.run(platform)) != cell.seen();
+    let differs = |cell: &&Cell| {
+        let agrees = predicted(&cell.run(platform)) == cell.seen();
+        agrees == cell.refused_for_its_order(platform)
+    };
     let told = |cell: &Cell| {
         let predicted = predicted(&cell.run(platform));
         format!(
@@ -139,7 +157,7 @@ fn no_cell_of_the_usual_key_is_left_out() {
         let cells: BTreeSet<_> = witness
             .cells
             .iter()
-            .filter(|cell| cell.key == "fido-2.1")
+            .filter(|cell| cell.is_usual())
             .map(Cell::name)
             .collect();
         assert_eq!(
@@ -154,7 +172,8 @@ fn no_cell_of_the_usual_key_is_left_out() {
 /// The comparison can fail: no browser is predicted by the other one's profile.
 #[test]
 fn the_profile_of_another_platform_does_not_predict_them() {
-    for witness in witnesses() {
+    for mut witness in witnesses() {
+        witness.cells.retain(Cell::is_usual);
         for other in ["chromium-linux", "firefox-linux"] {
             if other != witness.platform {
                 let missed = missed(&witness, other).len();
