@@ -7,6 +7,7 @@ use ctap::Status;
 use ctap::client_pin::Permissions;
 
 use crate::exit::{Exit, Fault};
+use crate::say;
 use crate::secret::{self, Named};
 
 /// Where the PIN of the key is.
@@ -60,7 +61,7 @@ pub(crate) fn authority(
         });
     }
     if options.uv == Some(true) {
-        eprintln!("The key verifies you by itself: lay your finger on it.");
+        say::note("The key verifies you by itself: lay your finger on it.\n");
         let token = manager.token_by_built_in_uv(permissions)?;
         return Ok(Authority {
             token: Some(token),

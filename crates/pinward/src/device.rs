@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 use client::manage::{Link, LinkError, Manager};
 use ctap::hid::keepalive;
 use getrandom::SysRng;
@@ -12,7 +13,9 @@ use transport::host::hidraw::Places;
 use transport::host::{About, Address, Connection, Found, Waiting};
 
 use crate::exit::{Exit, Fault};
-use crate::say;
+use crate::label::same_word;
+use crate::ledger::{self, Known};
+use crate::{completions, remember, say, touched};
 
 /// Addresses of software keys, with blanks between them, that count as plugged in.
 pub(crate) const KEYS_VARIABLE: &str = "PINWARD_KEYS";
@@ -20,9 +23,10 @@ pub(crate) const KEYS_VARIABLE: &str = "PINWARD_KEYS";
 /// Which key a command is for.
 #[derive(Debug, Args)]
 pub(crate) struct DeviceArg {
-    /// The key: its id, number or serial number in `pinward list`, or an address: /dev/hidraw0,
-    /// unix:PATH, tcp:HOST:PORT, pcsc:READER. Needed when there are several.
-    #[arg(long, short, value_name = "KEY")]
+    /// The key: what you call it (`pinward label`), its id, number or serial number in `pinward list`,
+    /// or an address: /dev/hidraw0, unix:PATH, tcp:HOST:PORT, pcsc:READER. `touch` means the one that
+    /// you touch. Needed when there are several.
+    #[arg(long, short, value_name = "KEY", add = ArgValueCompleter::new(completions::keys))]
     pub(crate) device: Option<String>,
 }
 
@@ -159,9 +163,68 @@ fn hash(text: &str) -> u64 {
 pub(crate) fn choose(name: Option<&str>) -> Result<Listed, Fault> {
     let all = all();
     match name {
-        Some(name) => named(name, all),
+        Some("touch") => touched::key(all),
+        Some(name) => match labelled(name, &all)? {
+            Some(key) => Ok(key),
+            None => named(name, all),
+        },
         None => only(all),
     }
+}
+
+/// The key that you call so, if any key is called so.
+fn labelled(name: &str, all: &[Listed]) -> Result<Option<Listed>, Fault> {
+    // A file that cannot be read does not keep anybody from a key named otherwise.
+    let known = ledger::all().unwrap_or_else(|fault| {
+        say::note(&format!("pinward: {fault}\n"));
+        Vec::new()
+    });
+    let called = |known: &Known| known.label.as_deref().is_some_and(|l| same_word(l, name));
+    let Some(known) = known.into_iter().find(called) else {
+        return Ok(None);
+    };
+    let mut fitting: Vec<_> = all
+        .iter()
+        .filter(|key| is_known(key, &known))
+        .cloned()
+        .collect();
+    let others = all
+        .iter()
+        .filter(|key| fits(key, name) && !fitting.contains(key));
+    let others: Vec<_> = others.cloned().collect();
+    fitting.extend(others);
+    if fitting.len() > 1 {
+        return Err(several("the name fits several keys", &fitting));
+    }
+    let elsewhere = || {
+        known
+            .address
+            .as_deref()?
+            .parse()
+            .ok()
+            .map(at_address)
+            .map(listed)
+    };
+    match fitting.pop().or_else(elsewhere) {
+        Some(key) => Ok(Some(key)),
+        None => Err(Fault::new(
+            Exit::NoKey,
+            format!(
+                "the key that you call {} is not plugged in",
+                say::escaped(name)
+            ),
+        )),
+    }
+}
+
+/// Whether the key is the one that is known. One without a serial number is asked who it is.
+pub(crate) fn is_known(key: &Listed, known: &Known) -> bool {
+    let own = Known::of(&key.found);
+    if own.is_recognisable() {
+        return own.is(known);
+    }
+    known.identifier.is_some()
+        && remember::recognised(key).is_ok_and(|recognised| recognised.is(known))
 }
 
 fn only(all: Vec<Listed>) -> Result<Listed, Fault> {
@@ -180,22 +243,24 @@ fn only(all: Vec<Listed>) -> Result<Listed, Fault> {
     }
 }
 
-fn named(name: &str, all: Vec<Listed>) -> Result<Listed, Fault> {
-    let fits = |key: &Listed| {
-        let same = |text: &str| text.eq_ignore_ascii_case(name);
-        let node = match &key.found.address {
-            Address::Hidraw(path) => path.file_name().is_some_and(|node| node == name),
-            _ => false,
-        };
-        // A short id may have grown since, because another key came whose id begins like it.
-        let id = name.len() >= 5 && key.id.starts_with(&name.to_lowercase());
-        node || id
-            || key.number.to_string() == name
-            || key.found.serial.as_deref().is_some_and(same)
-            || same(&key.found.name)
-            || key.found.address.to_string() == name
+/// Whether the system's names of a key have this one among them.
+fn fits(key: &Listed, name: &str) -> bool {
+    let same = |text: &str| text.eq_ignore_ascii_case(name);
+    let node = match &key.found.address {
+        Address::Hidraw(path) => path.file_name().is_some_and(|node| node == name),
+        _ => false,
     };
-    let mut fitting: Vec<_> = all.into_iter().filter(fits).collect();
+    // A short id may have grown since, because another key came whose id begins like it.
+    let id = name.len() >= 5 && key.id.starts_with(&name.to_lowercase());
+    node || id
+        || key.number.to_string() == name
+        || key.found.serial.as_deref().is_some_and(same)
+        || same(&key.found.name)
+        || key.found.address.to_string() == name
+}
+
+fn named(name: &str, all: Vec<Listed>) -> Result<Listed, Fault> {
+    let mut fitting: Vec<_> = all.into_iter().filter(|key| fits(key, name)).collect();
     if fitting.len() > 1 {
         return Err(several("the name fits several keys", &fitting));
     }
@@ -289,7 +354,7 @@ impl Link for Key {
         let mut asked = false;
         let mut waiting = |status| {
             if status == keepalive::UPNEEDED && !std::mem::replace(&mut asked, true) {
-                eprintln!("Touch the key now: {name}");
+                say::note(&format!("Touch the key now: {name}\n"));
                 Interrupt::watch();
             }
             if Interrupt::came() {

@@ -29,12 +29,14 @@ pub(crate) enum Exit {
     NotSupported = 8,
     /// The system does not let this user.
     Permission = 9,
+    /// All went well, and things are not as they should be.
+    Drift = 10,
 }
 
 /// The exit codes as the help shows them.
 pub(crate) const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong use. Of commands about a \
     key also: 3 no such key, 4 several fit, 5 wrong PIN, 6 PIN blocked, 7 refused, 8 the key cannot, \
-    9 no permission.";
+    9 no permission, 10 things are not as they should be (drift).";
 
 /// A failure and its kind.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +60,22 @@ impl Fault {
 
     pub(crate) fn refused(message: impl Into<String>) -> Self {
         Self::new(Exit::Refused, message)
+    }
+}
+
+impl Fault {
+    /// A wrong PIN is told with the tries left.
+    pub(crate) fn or_pin(self, manager: &mut client::manage::Manager<'_>) -> Self {
+        if self.exit != Exit::WrongPin {
+            return self;
+        }
+        match manager.pin_retries() {
+            Ok(Some(retries)) => {
+                let tries = crate::authorise::tries(retries.left);
+                Self::new(Exit::WrongPin, format!("wrong PIN; {tries}"))
+            }
+            _ => self,
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 mod args;
 mod ask;
-mod base64;
+pub(crate) mod base64;
 mod fingers;
 mod info;
 mod passkeys;

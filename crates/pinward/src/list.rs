@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::device::{self, Key, Listed};
 use crate::exit::{Exit, Fault};
+use crate::ledger::{self, Known};
 use crate::{say, show, table};
 
 /// Lists the security keys that are plugged in, with the state of their PIN.
@@ -25,6 +26,8 @@ pub(crate) struct ListArgs {
 /// One key: what the list says of it.
 struct Row {
     listed: Listed,
+    /// What you call it, and what it is for.
+    known: Option<Known>,
     /// Versions and PIN state, or why they are not known.
     facts: Result<Facts, Fault>,
 }
@@ -37,10 +40,15 @@ struct Facts {
 }
 
 pub(crate) fn run(args: &ListArgs) -> Result<(), Fault> {
+    let labels = ledger::all()?;
     let rows: Vec<_> = device::all()
         .into_iter()
         .map(|listed| Row {
             facts: facts(listed.clone()),
+            known: labels
+                .iter()
+                .find(|known| device::is_known(&listed, known))
+                .cloned(),
             listed,
         })
         .collect();
@@ -54,7 +62,7 @@ pub(crate) fn run(args: &ListArgs) -> Result<(), Fault> {
         let list = json!({ "schema": "pinward.list/1", "keys": keys });
         say::out(&format!("{list:#}\n"))?;
     } else {
-        let head = ["NO", "ID", "NAME", "PIN", "VERSIONS", "WHERE"];
+        let head = ["NO", "ID", "LABEL", "NAME", "PIN", "VERSIONS", "WHERE"];
         let cells: Vec<_> = rows.iter().map(Row::cells).collect();
         if args.csv {
             say::out(&table::csv(&head, &cells))?;
@@ -102,6 +110,10 @@ fn of_manager(manager: &Manager<'_>) -> Facts {
 }
 
 impl Row {
+    fn label(&self) -> Option<String> {
+        self.known.as_ref().and_then(|known| known.label.clone())
+    }
+
     fn cells(&self) -> Vec<String> {
         let (pin, versions) = match &self.facts {
             Ok(facts) => (facts.pin.to_owned(), facts.versions.join(" ")),
@@ -110,6 +122,7 @@ impl Row {
         vec![
             self.listed.number.to_string(),
             self.listed.id.clone(),
+            self.label().unwrap_or_else(|| "-".to_owned()),
             self.listed.found.name.clone(),
             pin,
             versions,
@@ -122,6 +135,8 @@ impl Row {
         json!({
             "number": self.listed.number,
             "id": self.listed.id,
+            "label": self.label(),
+            "role": self.known.as_ref().and_then(|known| known.role.clone()),
             "name": self.listed.found.name,
             "address": self.listed.found.address.to_string(),
             "transport": self.listed.transport(),

@@ -2,7 +2,9 @@
 
 mod always_uv;
 mod authorise;
+mod blobs;
 mod ceremony;
+mod completions;
 mod confirm;
 mod create;
 mod demo;
@@ -10,25 +12,35 @@ mod device;
 mod exit;
 mod explain;
 mod fido2_manage;
+mod fingerprints;
 mod get;
 mod key_automation;
 mod key_control;
+mod key_keyring;
 mod key_notify;
 mod key_run;
+mod key_store;
 mod key_wire;
+mod keyring;
 mod keys;
+mod label;
+mod ledger;
 mod list;
 mod matrix;
 mod names;
+mod pair;
 mod passkeys;
 mod pin;
 mod policy;
+mod remember;
 mod reset;
 mod say;
 mod secret;
 mod serve;
+mod setting;
 mod show;
 mod table;
+mod touched;
 mod wink;
 
 use std::process::ExitCode;
@@ -43,7 +55,7 @@ use clap::{Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, arg_required_else_help = true)]
 #[command(after_help = exit::EXIT_CODES)]
-struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
 }
@@ -71,6 +83,17 @@ enum Command {
     AlwaysUv(always_uv::AlwaysUvArgs),
     #[command(subcommand, arg_required_else_help = true)]
     Passkeys(passkeys::PasskeysCommand),
+    #[command(subcommand, arg_required_else_help = true)]
+    Fingerprints(fingerprints::FingerprintsCommand),
+    #[command(subcommand, arg_required_else_help = true)]
+    Blobs(blobs::BlobsCommand),
+    #[command(subcommand, arg_required_else_help = true)]
+    EnterpriseAttestation(setting::EnterpriseCommand),
+    #[command(subcommand, arg_required_else_help = true)]
+    Label(label::LabelCommand),
+    Pair(pair::PairArgs),
+    Completions(completions::CompletionsArgs),
+    Man(completions::ManArgs),
     Reset(reset::ResetArgs),
     Wink(wink::WinkArgs),
     Fido2Manage(fido2_manage::Fido2ManageArgs),
@@ -91,6 +114,9 @@ fn main() -> ExitCode {
     if let Some(called) = fido2_manage::called(&name) {
         return fido2_manage::by_name(&called, words);
     }
+    clap_complete::CompleteEnv::with_factory(<Cli as clap::CommandFactory>::command)
+        .var(completions::VARIABLE)
+        .complete();
     let cli = Cli::parse();
     if let Command::Fido2Manage(args) = &cli.command {
         return fido2_manage::by_command(args);
@@ -137,6 +163,13 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Pin(command) => Ok(pin::run(&command)?),
         Command::AlwaysUv(args) => Ok(always_uv::run(&args)?),
         Command::Passkeys(command) => Ok(passkeys::run(&command)?),
+        Command::Fingerprints(command) => Ok(fingerprints::run(&command)?),
+        Command::Blobs(command) => Ok(blobs::run(&command)?),
+        Command::EnterpriseAttestation(command) => Ok(setting::run(&command)?),
+        Command::Label(command) => Ok(label::run(&command)?),
+        Command::Pair(args) => Ok(pair::run(&args)?),
+        Command::Completions(args) => Ok(completions::run(&args)?),
+        Command::Man(args) => Ok(completions::man(&args)?),
         Command::Reset(args) => Ok(reset::run(&args)?),
         Command::Wink(args) => Ok(wink::run(&args)?),
         // Ends with exit codes of its own.

@@ -1,15 +1,20 @@
 //! `pinward passkeys`: the discoverable credentials of a key, over all sites at once
 
+mod change;
+mod export;
+
 use clap::{Args, Subcommand};
 use client::manage::{ManageError, Manager, Passkey, Storage, Token};
+use ctap::Status;
 use ctap::client_pin::Permissions;
 use serde_json::{Value, json};
 use webauthn::base64url;
 
 use crate::authorise::{self, PinArg};
-use crate::device::{self, DeviceArg, Listed};
+use crate::device::{self, DeviceArg, Key, Listed};
 use crate::exit::{Exit, Fault};
-use crate::{confirm, say, table};
+use crate::remember::{self, Remembered};
+use crate::{say, table};
 
 /// The passkeys on a key.
 #[derive(Debug, Subcommand)]
@@ -22,6 +27,11 @@ pub(crate) enum PasskeysCommand {
     Rename(RenameArgs),
     /// Deletes a passkey. Nobody can bring it back.
     Delete(DeleteArgs),
+    /// Prints the public key of a passkey, in PEM. The private one never leaves the key.
+    ExportPublic(OneArgs),
+    /// Says whether the passkeys have changed since they were last listed. No PIN is asked: the key
+    /// must be remembered (`pinward passkeys list --remember`). They have: exit code 10.
+    Changed(ChangedArgs),
 }
 
 #[derive(Debug, Args)]
@@ -33,12 +43,25 @@ pub(crate) struct ListArgs {
     /// Only this site's.
     #[arg(long, value_name = "RP-ID")]
     site: Option<String>,
+    /// From now on list without the PIN (CTAP 2.2 persistent token): the key's permission to read is
+    /// kept in your desktop's keyring until the PIN changes or the key is reset.
+    #[arg(long)]
+    remember: bool,
     /// Print JSON, schema `pinward.passkeys/1`.
     #[arg(long, conflicts_with = "csv")]
     json: bool,
     /// Print comma-separated values.
     #[arg(long)]
     csv: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChangedArgs {
+    #[command(flatten)]
+    device: DeviceArg,
+    /// Print JSON, schema `pinward.passkeys-changed/1`.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -77,27 +100,31 @@ pub(crate) struct DeleteArgs {
 
 pub(crate) fn run(command: &PasskeysCommand) -> Result<(), Fault> {
     match command {
-        PasskeysCommand::List(args) => with_token(&args.device, &args.pin, |open| list(open, args)),
+        PasskeysCommand::List(args) => list_args(args),
         PasskeysCommand::Show(args) => with_token(&args.device, &args.pin, |open| {
             let passkey = open.find(&args.id)?;
             open.print(&[passkey], args.json, details)
         }),
-        PasskeysCommand::Rename(args) => {
-            with_token(&args.one.device, &args.one.pin, |open| rename(open, args))
+        PasskeysCommand::Rename(args) => with_token(&args.one.device, &args.one.pin, |open| {
+            change::rename(open, args)
+        }),
+        PasskeysCommand::Delete(args) => with_token(&args.one.device, &args.one.pin, |open| {
+            change::delete(open, args)
+        }),
+        PasskeysCommand::ExportPublic(args) => {
+            with_token(&args.device, &args.pin, |open| export::run(open, args))
         }
-        PasskeysCommand::Delete(args) => {
-            with_token(&args.one.device, &args.one.pin, |open| delete(open, args))
-        }
+        PasskeysCommand::Changed(args) => changed(args),
     }
 }
 
 /// A key whose user is verified, and its passkeys.
-struct Open<'a, 'b> {
-    listed: &'a Listed,
-    manager: &'a mut Manager<'b>,
-    token: Token,
-    storage: Storage,
-    all: Vec<Passkey>,
+pub(crate) struct Open<'a, 'b> {
+    pub(crate) listed: &'a Listed,
+    pub(crate) manager: &'a mut Manager<'b>,
+    pub(crate) token: Token,
+    pub(crate) storage: Storage,
+    pub(crate) all: Vec<Passkey>,
 }
 
 fn with_token(
@@ -105,23 +132,27 @@ fn with_token(
     pin: &PinArg,
     act: impl FnOnce(&mut Open<'_, '_>) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
-    let mut key = device.open()?;
-    let listed = key.listed.clone();
+    let cm = Permissions::CREDENTIAL_MANAGEMENT;
+    with_permissions(&device::choose(device.device.as_deref())?, pin, cm, act)
+}
+
+/// Opens a key and verifies its user for these permissions, cm among them.
+pub(crate) fn with_permissions<T>(
+    listed: &Listed,
+    pin: &PinArg,
+    permissions: Permissions,
+    act: impl FnOnce(&mut Open<'_, '_>) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    let mut key = Key::open(listed.clone())?;
     let mut rng = device::rng();
     let mut manager = key.manager(&mut rng)?;
     manager.lists_passkeys()?;
-    let cm = Permissions::CREDENTIAL_MANAGEMENT;
-    let authority = authorise::authority(&mut manager, pin, cm)?;
-    let token = authority.token.ok_or_else(|| {
-        Fault::refused(
-            "a key shows its passkeys only to a verified user, and this one has no PIN; `pinward \
-             pin set` gives it one",
-        )
-    })?;
+    let authority = authorise::authority(&mut manager, pin, permissions)?;
+    let token = authority.token.ok_or_else(no_pin)?;
     let storage = manager.storage(&token)?;
     let all = manager.passkeys(&token)?;
     act(&mut Open {
-        listed: &listed,
+        listed,
         manager: &mut manager,
         token,
         storage,
@@ -129,8 +160,107 @@ fn with_token(
     })
 }
 
+fn no_pin() -> Fault {
+    Fault::refused(
+        "a key shows its passkeys only to a verified user, and this one has no PIN; `pinward pin set` \
+         gives it one",
+    )
+}
+
+/// Lists, without a PIN where the key is remembered.
+fn list_args(args: &ListArgs) -> Result<(), Fault> {
+    let listed = device::choose(args.device.device.as_deref())?;
+    let mut key = Key::open(listed.clone())?;
+    let mut rng = device::rng();
+    let mut manager = key.manager(&mut rng)?;
+    manager.lists_passkeys()?;
+    let asked = args.pin.pin.is_some() || args.remember;
+    let known = (!asked).then(|| Remembered::of(manager.info())).flatten();
+    let remembered = match known {
+        Some(known) => Some(known),
+        None if args.remember => {
+            let pin = match manager.options().client_pin {
+                Some(true) => Some(authorise::pin(&mut manager, &args.pin)?),
+                _ if manager.options().uv == Some(true) => None,
+                _ => return Err(no_pin()),
+            };
+            let remembered = remember::remember(&listed, &mut manager, pin.as_ref());
+            Some(remembered.map_err(|fault| fault.or_pin(&mut manager))?)
+        }
+        None => None,
+    };
+    let Some(remembered) = remembered else {
+        drop(manager);
+        drop(key);
+        let cm = Permissions::CREDENTIAL_MANAGEMENT;
+        return with_permissions(&listed, &args.pin, cm, |open| list(open, args));
+    };
+    let storage = manager.storage(&remembered.token);
+    let storage = storage.map_err(|error| no_longer(error, &remembered))?;
+    let all = manager.passkeys(&remembered.token)?;
+    remember::listed_now(&remembered, manager.info())?;
+    let token = remembered.token;
+    let mut open = Open {
+        listed: &listed,
+        manager: &mut manager,
+        token,
+        storage,
+        all,
+    };
+    list(&mut open, args)
+}
+
+/// The key no longer takes what was remembered of it.
+fn no_longer(error: ManageError, remembered: &Remembered) -> Fault {
+    if error.status() != Some(Status::PIN_AUTH_INVALID) {
+        return error.into();
+    }
+    match remember::forget(remembered) {
+        Ok(()) => Fault::refused(
+            "the key no longer takes what was remembered of it; it is forgotten, say --remember again",
+        ),
+        Err(fault) => fault,
+    }
+}
+
+/// From one getInfo: whether the passkeys are as they were.
+fn changed(args: &ChangedArgs) -> Result<(), Fault> {
+    let mut key = args.device.open()?;
+    let listed = key.listed.clone();
+    let mut rng = device::rng();
+    let manager = key.manager(&mut rng)?;
+    manager.has_persistent_token()?;
+    let remembered = Remembered::of(manager.info());
+    let unchanged = remembered
+        .as_ref()
+        .and_then(|remembered| remembered.unchanged(manager.info()))
+        .ok_or_else(|| {
+            Fault::refused(
+                "this key is not remembered, or no longer: `pinward passkeys list --remember`",
+            )
+        })?;
+    if args.json {
+        let json = json!({
+            "schema": "pinward.passkeys-changed/1",
+            "key": listed.id,
+            "changed": !unchanged,
+            "listedAt": remembered.and_then(|remembered| remembered.known.listed_at),
+        });
+        say::out(&format!("{json:#}\n"))?;
+    }
+    if unchanged {
+        say::note("The passkeys are as they were when they were last listed.\n");
+        Ok(())
+    } else {
+        Err(Fault::new(
+            Exit::Drift,
+            "the passkeys have changed since they were last listed; `pinward passkeys list` shows them",
+        ))
+    }
+}
+
 /// The beginning of the credential ID, as long as it takes to be the only one.
-fn short_id(passkey: &Passkey, all: &[Passkey]) -> String {
+pub(crate) fn short_id(passkey: &Passkey, all: &[Passkey]) -> String {
     let own = hex(&passkey.credential_id);
     let alike = |other: &Passkey| {
         let other = hex(&other.credential_id);
@@ -152,7 +282,7 @@ fn hex(bytes: &[u8]) -> String {
 
 impl Open<'_, '_> {
     /// The passkey that an id means.
-    fn find(&self, id: &str) -> Result<Passkey, Fault> {
+    pub(crate) fn find(&self, id: &str) -> Result<Passkey, Fault> {
         let wanted = id.to_ascii_lowercase();
         let mut fitting = self.all.iter().filter(|passkey| {
             (wanted.len() >= 4 && hex(&passkey.credential_id).starts_with(&wanted))
@@ -182,6 +312,8 @@ impl Open<'_, '_> {
             "rpIdHash": hex(&passkey.rp_id_hash),
             "algorithm": passkey.algorithm.map(|alg| alg.0),
             "credProtect": passkey.cred_protect,
+            "largeBlob": passkey.large_blob_key.is_some(),
+            "thirdPartyPayment": passkey.third_party_payment,
         })
     }
 
@@ -257,7 +389,7 @@ fn cells(open: &Open<'_, '_>, passkey: &Passkey) -> Vec<String> {
 }
 
 /// The account's name; where a key keeps none, its handle.
-fn account(passkey: &Passkey) -> String {
+pub(crate) fn account(passkey: &Passkey) -> String {
     match passkey.user.name.as_deref() {
         Some(name) if !name.is_empty() => name.to_owned(),
         _ => format!("handle {}", base64url::encode(&passkey.user.id)),
@@ -309,74 +441,6 @@ fn details(open: &Open<'_, '_>, passkeys: &[Passkey]) -> String {
     text
 }
 
-fn rename(open: &mut Open<'_, '_>, args: &RenameArgs) -> Result<(), Fault> {
-    let passkey = open.find(&args.one.id)?;
-    let mut user = passkey.user.clone();
-    // A name that is not given stays: an absent one would be removed.
-    user.name = args.name.clone().or(user.name);
-    user.display_name = args.display_name.clone().or(user.display_name);
-    if user == passkey.user {
-        eprintln!("{}: it has that name already.", open.listed.name());
-    } else {
-        open.manager
-            .rename_passkey(&passkey.credential_id, user.clone(), &open.token)?;
-        open.read_back()?;
-        let now = open
-            .all
-            .iter()
-            .find(|p| p.credential_id == passkey.credential_id);
-        match now {
-            Some(now) if now.user == user => {
-                eprintln!("{}: the passkey is renamed.", open.listed.name());
-            }
-            // Keys may cut long names (WebAuthn L3 §6.4.1).
-            Some(_) => eprintln!(
-                "{}: the passkey is renamed, but the key did not keep the whole name.",
-                open.listed.name()
-            ),
-            None => return Err(ManageError::NotAsSaid("the passkey is gone").into()),
-        }
-    }
-    let now: Vec<_> = open
-        .all
-        .iter()
-        .filter(|p| p.credential_id == passkey.credential_id)
-        .cloned()
-        .collect();
-    if args.one.json {
-        open.print(&now, true, details)?;
-    }
-    Ok(())
-}
-
-fn delete(open: &mut Open<'_, '_>, args: &DeleteArgs) -> Result<(), Fault> {
-    let passkey = open.find(&args.one.id)?;
-    let sentence = format!(
-        "With this key you can then no longer sign in to {} as {} without another way in. Nobody can \
-         bring it back.",
-        passkey.rp_id,
-        account(&passkey)
-    );
-    eprint!("{}", say::wrapped("- ", 2, &sentence));
-    confirm::word(args.yes, "yes")?;
-    open.manager
-        .delete_passkey(&passkey.credential_id, &open.token)?;
-    open.read_back()?;
-    if open
-        .all
-        .iter()
-        .any(|p| p.credential_id == passkey.credential_id)
-    {
-        return Err(ManageError::NotAsSaid("the passkey is still there").into());
-    }
-    eprintln!("{}: the passkey is deleted.", open.listed.name());
-    if args.one.json {
-        let all = open.all.clone();
-        open.print(&all, true, details)?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -394,6 +458,8 @@ mod tests {
             algorithm: None,
             public_key: None,
             cred_protect: None,
+            large_blob_key: None,
+            third_party_payment: None,
         }
     }
 

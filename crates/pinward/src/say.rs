@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
 
 /// Lines of text are no longer than this.
 const WIDTH: usize = 88;
@@ -14,6 +15,25 @@ pub(crate) fn out(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
+}
+
+/// Who hears notes instead of the standard error output.
+type Listener = Box<dyn FnMut(&str) + Send>;
+
+static LISTENER: Mutex<Option<Listener>> = Mutex::new(None);
+
+/// Says something to the person, beside what the command prints: on the standard error output, or
+/// wherever a screen shows it. The line ends are the text's own.
+pub(crate) fn note(text: &str) {
+    match &mut *LISTENER.lock().unwrap_or_else(PoisonError::into_inner) {
+        Some(listener) => listener(text),
+        None => eprint!("{text}"),
+    }
+}
+
+/// Has notes go elsewhere from now on.
+pub(crate) fn listen(listener: Option<Listener>) {
+    *LISTENER.lock().unwrap_or_else(PoisonError::into_inner) = listener;
 }
 
 /// Whether the reader of our output has seen enough, as `head` does: no failure of ours.
@@ -44,13 +64,22 @@ pub(crate) fn wrapped(first: &str, indent: usize, text: &str) -> String {
     lines
 }
 
+/// Characters that move the cursor, turn the text around, end a line, or are not seen at all: with them
+/// one name can look like another, or a cell like the next one.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}'
+            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
 /// Names from keys, files and sites must not move the cursor or turn the text around.
 pub(crate) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
-        let hidden = c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if hidden {
+        if is_hidden(c) {
             safe.extend(c.escape_unicode())
         } else {
             safe.push(c)
@@ -75,5 +104,20 @@ mod tests {
     fn a_name_cannot_move_the_cursor() {
         assert_eq!(escaped("a\u{1b}[2Jb\u{202e}c"), "a\\u{1b}[2Jb\\u{202e}c");
         assert_eq!(escaped("Zoë 日本"), "Zoë 日本");
+        // Families of emoji are joined by U+200D, Persian words parted by U+200C: these stay.
+        assert_eq!(
+            escaped("👩\u{200d}🚀 می\u{200c}خواهم"),
+            "👩\u{200d}🚀 می\u{200c}خواهم"
+        );
+        for hidden in [
+            "\u{200b}",
+            "\u{2028}",
+            "\u{feff}",
+            "\u{61c}",
+            "\u{e0041}",
+            "\u{9b}",
+        ] {
+            assert!(escaped(hidden).starts_with("\\u{"), "{hidden:?}");
+        }
     }
 }

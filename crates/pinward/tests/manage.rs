@@ -26,7 +26,7 @@ fn the_list_names_every_key_and_its_pin() {
     assert_eq!(keys[2]["versions"], json!(["U2F_V2"]));
     assert_eq!(keys[0]["problem"], json!(null));
     list("list").prints("NO  ID").prints(&one.address());
-    list("list --csv").prints("NO,ID,NAME,PIN,VERSIONS,WHERE\r\n1,k");
+    list("list --csv").prints("NO,ID,LABEL,NAME,PIN,VERSIONS,WHERE\r\n1,k");
 }
 
 #[test]

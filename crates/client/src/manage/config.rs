@@ -106,6 +106,16 @@ impl Manager<'_> {
         }
     }
 
+    /// Whether enterprise attestation is on.
+    ///
+    /// # Errors
+    /// [`ManageError::NotSupported`] on keys that have no such thing.
+    pub fn enterprise_attestation(&self) -> Result<bool, ManageError> {
+        self.options()
+            .ep
+            .ok_or(ManageError::NotSupported("do enterprise attestation"))
+    }
+
     /// §6.11.1 enableEnterpriseAttestation. Only a reset takes it back.
     ///
     /// # Errors
@@ -115,10 +125,8 @@ impl Manager<'_> {
         token: Option<&Token>,
     ) -> Result<Change, ManageError> {
         self.refresh()?;
-        match self.options().ep {
-            None => return Err(ManageError::NotSupported("do enterprise attestation")),
-            Some(true) => return Ok(Change::Already),
-            Some(false) => {}
+        if self.enterprise_attestation()? {
+            return Ok(Change::Already);
         }
         let doing = "enable enterprise attestation";
         self.config(doing, SubCommand::EnableEnterpriseAttestation, None, token)?;

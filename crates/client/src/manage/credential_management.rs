@@ -44,6 +44,13 @@ pub struct Passkey {
     pub third_party_payment: Option<bool>,
 }
 
+impl Passkey {
+    /// The public key as DER SubjectPublicKeyInfo (RFC 5280), for ES256, Ed25519 and RS256.
+    pub fn public_key_der(&self) -> Option<Vec<u8>> {
+        crate::spki::encode(self.public_key.as_ref()?)
+    }
+}
+
 impl Manager<'_> {
     /// §6.8.2 getCredsMetadata.
     ///

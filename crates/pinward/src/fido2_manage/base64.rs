@@ -3,7 +3,7 @@
 use webauthn::base64url;
 
 /// With padding, in the standard alphabet.
-pub(super) fn encode(bytes: &[u8]) -> String {
+pub(crate) fn encode(bytes: &[u8]) -> String {
     let mut text = base64url::encode(bytes).replace('-', "+").replace('_', "/");
     while text.len() % 4 != 0 {
         text.push('=');
