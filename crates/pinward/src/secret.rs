@@ -60,6 +60,11 @@ impl Named {
         &self.0
     }
 
+    /// Whether the keyring of the desktop is named, which only some secrets can be in.
+    pub(crate) fn is_keyring(&self) -> bool {
+        self.0.as_str() == "keyring"
+    }
+
     /// Reads the secret from the place that is named. One line; its end is not part of it.
     pub(crate) fn read(&self) -> Result<Zeroizing<String>, Fault> {
         let (kind, place) = match self.0.split_once(':') {
