@@ -1,4 +1,9 @@
 //! Keys in states, and the program under the names of fido2-manage, without a terminal.
+#![allow(
+    dead_code,
+    reason = "each test program uses another part of what they share"
+)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::io::Write;
 use std::os::unix::fs::symlink;
@@ -9,7 +14,7 @@ use ctap::entities::{CredentialParameters, RpEntity, UserEntity};
 use ctap::make_credential;
 use transport::host::{Address, Waiting};
 
-use super::SoftKey;
+use crate::common::{Pinward, SoftKey};
 
 /// Registers a discoverable credential, as a site would.
 pub(crate) fn register(key: &SoftKey, rp: &str, user: u8, name: &str, display_name: Option<&str>) {
@@ -51,7 +56,7 @@ pub(crate) fn key(what: &str) -> SoftKey {
     let (profile, state) = what.split_once(' ').unwrap_or((what, "new"));
     let key = SoftKey::new(profile);
     let set = |pin: &str| {
-        let set = super::Pinward::new("pin set --new-pin env:TYPED").keys(&[&key]);
+        let set = Pinward::new("pin set --new-pin env:TYPED").keys(&[&key]);
         set.env("TYPED", pin).run().ok();
     };
     match state {
