@@ -18,7 +18,6 @@ use webauthn::options::{
 use webauthn::response::{AuthenticatorAttestationResponseJson, RegistrationResponseJson};
 use webauthn::rp_id::RpIdError;
 
-use crate::attestation;
 use crate::ceremony::{Caller, Ceremony, RpIdClaim};
 use crate::crypto::sha256;
 use crate::outcome::{Credential, Failure, FailureReason};
@@ -27,10 +26,12 @@ use crate::report::{DomExceptionName, Party, Reason};
 use crate::rules::CredProtectDefault;
 use crate::session::{Session, bad_reply};
 use crate::spki;
+use crate::{app_id, attestation, large_blob};
 
 /// A `create()` whose options have passed the checks.
 pub(crate) struct CreateRequest {
     pub(crate) rp_id: String,
+    pub(crate) app_id: Option<String>,
     rp_name: String,
     user: UserEntity,
     pub(crate) params: Vec<CredentialParameters>,
@@ -68,6 +69,8 @@ impl CreateRequest {
                 "it wants an authenticator that is part of this device, and security keys are not",
             )));
         }
+        let extensions = options.extensions.clone().unwrap_or_default();
+        let app_id = check_extensions(&extensions, caller)?;
         let top = caller.cross_top().map(ToString::to_string);
         let client_data = client_data::serialize(
             client_data::TYPE_CREATE,
@@ -79,6 +82,7 @@ impl CreateRequest {
         let resident_key = selection.effective_resident_key();
         Ok(Self {
             rp_id,
+            app_id,
             rp_name: options.rp.name.clone(),
             user: UserEntity {
                 id: options.user.id.0.clone(),
@@ -94,7 +98,7 @@ impl CreateRequest {
                 .attestation
                 .unwrap_or(AttestationConveyancePreference::None),
             attestation_formats: options.attestation_formats,
-            extensions: options.extensions.unwrap_or_default(),
+            extensions,
             client_data_hash: sha256(&client_data),
             client_data,
             timeout: crate::policy::timeout(options.timeout.map(u64::from)),
@@ -105,6 +109,20 @@ impl CreateRequest {
     pub(crate) fn wants_prf(&self) -> bool {
         self.extensions.prf.is_some() || self.extensions.hmac_create_secret == Some(true)
     }
+}
+
+/// Client extension processing (registration), as far as it can fail; the AppID of appidExclude.
+fn check_extensions(
+    extensions: &AuthenticationExtensionsClientInputsJson,
+    caller: &Caller,
+) -> Result<Option<String>, Failure> {
+    let prf = extensions.prf.as_ref();
+    if prf.is_some_and(|prf| prf.eval_by_credential.is_some()) {
+        let reason = FailureReason::Options("prf.evalByCredential is for signing in");
+        return Err(Failure::new(DomExceptionName::NotSupportedError, reason));
+    }
+    large_blob::check_create(extensions)?;
+    app_id::check_create(extensions, caller)
 }
 
 /// The RP ID that was named, or the caller's effective domain.
@@ -205,7 +223,14 @@ impl Session {
             info.max_cred_blob_length
                 .is_some_and(|most| blob.len() as u64 <= most)
         };
+        let (large_blob_key, large_blob) = self.blob_support(create);
+        let payment = asked.payment.as_ref();
+        let payment = payment.is_some_and(|payment| payment.is_payment == Some(true));
         ExtensionsInput {
+            large_blob_key,
+            large_blob,
+            third_party_payment: (payment && info.has_extension("thirdPartyPayment"))
+                .then_some(true),
             cred_blob: asked
                 .cred_blob
                 .as_ref()
@@ -304,12 +329,14 @@ impl Session {
         };
         let conveyed = attestation::convey(&object, create.attestation);
         self.warn_level_3(host, create, &made.outputs);
-        let outputs = self.create_outputs(create, &made.outputs);
+        let mut outputs = self.create_outputs(create, &made.outputs);
+        outputs.large_blob = self.blob_supported(create, Some(&answer));
         self.registered(host, create, &made, conveyed, outputs);
     }
 
-    fn create_outputs(
-        &mut self,
+    /// The outputs of the extensions; those of U2F and of keys without them are made of nothing.
+    pub(crate) fn create_outputs(
+        &self,
         create: &CreateRequest,
         made: &ExtensionsOutput,
     ) -> AuthenticationExtensionsClientOutputsJson {
@@ -325,6 +352,8 @@ impl Session {
                 .hmac_create_secret
                 .map(|_| made.hmac_secret == Some(true)),
             prf: self.prf_created(create, made),
+            appid_exclude: create.app_id.as_ref().map(|_| true),
+            large_blob: self.blob_supported(create, None),
             ..AuthenticationExtensionsClientOutputsJson::default()
         }
     }

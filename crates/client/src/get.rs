@@ -17,17 +17,19 @@ use webauthn::response::{AuthenticationResponseJson, AuthenticatorAssertionRespo
 use crate::ceremony::{Caller, Ceremony, Request as Asked, RpIdClaim};
 use crate::create::{check_rp_id, descriptors};
 use crate::crypto::sha256;
-use crate::outcome::{Credential, Failure, FailureReason};
+use crate::outcome::{Failure, FailureReason};
 use crate::prompt::{Account, Prompt};
 use crate::report::{DomExceptionName, Step};
 use crate::rules::AccountPicker;
 use crate::session::{Session, Wait, bad_reply};
 use crate::uv::CredentialList;
 use crate::verify::Dialog;
+use crate::{app_id, large_blob};
 
 /// A `get()` whose options have passed the checks.
 pub(crate) struct GetRequest {
     pub(crate) rp_id: String,
+    pub(crate) app_id: Option<String>,
     pub(crate) allow: Vec<CredentialDescriptor>,
     /// The page named credentials, though perhaps none of a type that is known.
     named: bool,
@@ -51,6 +53,10 @@ impl GetRequest {
         let rp_id = check_rp_id(options.rp_id.as_deref(), caller, claim)?;
         let extensions = options.extensions.clone().unwrap_or_default();
         check_prf(&extensions, &options)?;
+        large_blob::check_get(&extensions, options.allow_credentials.len())?;
+        check_payment(&extensions)?;
+        let named = !options.allow_credentials.is_empty();
+        let app_id = app_id::check_get(&extensions, caller, named)?;
         let top = caller.cross_top().map(ToString::to_string);
         let client_data = client_data::serialize(
             client_data::TYPE_GET,
@@ -61,8 +67,9 @@ impl GetRequest {
         );
         let request = Self {
             rp_id,
+            app_id,
             allow: descriptors(&options.allow_credentials),
-            named: !options.allow_credentials.is_empty(),
+            named,
             user_verification: options.effective_user_verification(),
             extensions,
             client_data_hash: sha256(&client_data),
@@ -89,6 +96,17 @@ impl GetRequest {
             .and_then(|prf| prf.eval_by_credential.as_ref())
             .is_some_and(|inputs| !inputs.is_empty())
     }
+}
+
+/// Secure Payment Confirmation §5: payments are confirmed by PaymentRequest alone.
+fn check_payment(extensions: &AuthenticationExtensionsClientInputsJson) -> Result<(), Failure> {
+    let payment = extensions.payment.as_ref();
+    if payment.is_some_and(|payment| payment.is_payment == Some(true)) {
+        return Err(Failure::not_allowed(FailureReason::Options(
+            "payments are confirmed by PaymentRequest, not by get()",
+        )));
+    }
+    Ok(())
 }
 
 /// §10.1.4 prf, client extension processing (authentication), steps on `evalByCredential`.
@@ -136,13 +154,16 @@ impl Session {
             .info
             .as_ref()
             .is_some_and(|info| info.has_extension("credBlob"));
+        let (large_blob_key, large_blob) = self.blob_wish(get.extensions.large_blob.as_ref());
         let extensions = ExtensionsInput {
+            large_blob_key,
+            large_blob,
             cred_blob: (get.extensions.get_cred_blob == Some(true) && has_blobs).then_some(true),
             hmac_secret: self.prf_input.clone().map(BoolOr::Other),
             ..ExtensionsInput::default()
         };
         Request {
-            rp_id: get.rp_id.clone(),
+            rp_id: self.rp_id().to_owned(),
             client_data_hash: get.client_data_hash,
             allow_list: Some(self.list.clone()).filter(|list| !list.is_empty()),
             extensions: Some(extensions).filter(|e| *e != ExtensionsInput::default()),
@@ -227,7 +248,7 @@ impl Session {
         let Some(assertion) = self.assertions.get(index) else {
             return host.fail(bad_reply("there is no such account"));
         };
-        let data = match check_assertion(assertion, get) {
+        let data = match check_assertion(assertion, self.rp_id()) {
             Ok(data) => data,
             Err(failure) => return host.fail(failure),
         };
@@ -259,26 +280,38 @@ impl Session {
         };
         let mut made = AuthenticationResponseJson::new(credential.id.clone(), response);
         made.authenticator_attachment = Some(self.attachment());
-        made.client_extension_results = AuthenticationExtensionsClientOutputsJson {
-            prf: self.prf_evaluated(get, &outputs, user_verified),
+        made.client_extension_results = self.get_outputs(get, &outputs, user_verified);
+        let answer = assertion.clone();
+        self.signed(host, made, &answer, user_verified);
+    }
+
+    /// The outputs of the extensions but largeBlob; those of U2F are made of nothing.
+    pub(crate) fn get_outputs(
+        &self,
+        get: &GetRequest,
+        outputs: &ExtensionsOutput,
+        user_verified: bool,
+    ) -> AuthenticationExtensionsClientOutputsJson {
+        AuthenticationExtensionsClientOutputsJson {
+            appid: get.app_id.as_ref().map(|_| self.by_app_id),
+            prf: self.prf_evaluated(get, outputs, user_verified),
             get_cred_blob: get
                 .extensions
                 .get_cred_blob
                 .and(outputs.cred_blob.as_ref())
                 .map(|blob| blob.to_vec().into()),
             ..AuthenticationExtensionsClientOutputsJson::default()
-        };
-        host.succeed(Credential::Authentication(Box::new(made)), user_verified);
+        }
     }
 }
 
 fn check_assertion<'a>(
     assertion: &'a Response,
-    get: &GetRequest,
+    rp_id: &str,
 ) -> Result<AuthenticatorData<'a>, Failure> {
     let data = AuthenticatorData::parse(&assertion.auth_data)
         .map_err(|_| bad_reply("its authenticator data is malformed"))?;
-    if *data.rp_id_hash != sha256(get.rp_id.as_bytes()) {
+    if *data.rp_id_hash != sha256(rp_id.as_bytes()) {
         return Err(bad_reply("it is for another site"));
     }
     if data.attested_credential_data.is_some() {

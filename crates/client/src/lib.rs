@@ -5,12 +5,14 @@
 //! prompts and says what time it is. Given the profile of another platform ([`profile`]), the same
 //! code behaves as that platform does, its faults included.
 
+mod app_id;
 mod attestation;
 mod ceremony;
 mod create;
 mod crypto;
 mod enroll;
 mod get;
+mod large_blob;
 mod lists;
 pub mod manage;
 mod outcome;

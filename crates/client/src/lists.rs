@@ -10,7 +10,7 @@ use rand_core::CryptoRng;
 
 use crate::ceremony::{Ceremony, Request as Asked};
 use crate::outcome::{Failure, FailureReason};
-use crate::report::Ended;
+use crate::report::{DomExceptionName, Ended};
 use crate::rules::NoMatch;
 use crate::session::{AfterTouch, Session, Wait, bad_reply};
 use crate::uv::{Ceremony as Kind, CredentialList};
@@ -20,6 +20,8 @@ use crate::uv::{Ceremony as Kind, CredentialList};
 enum Mode {
     /// To know whether anything matches, before deciding.
     FirstLook,
+    /// Under the AppID, where nothing is protected.
+    AppId,
     /// Before there is a token (a habit of one platform).
     BeforeToken,
     /// With the token, if one was needed.
@@ -40,6 +42,14 @@ impl PreFlight {
     pub(crate) fn first_look() -> Self {
         Self {
             mode: Mode::FirstLook,
+            next: 0,
+            from: 0,
+        }
+    }
+
+    pub(crate) fn app_id() -> Self {
+        Self {
+            mode: Mode::AppId,
             next: 0,
             from: 0,
         }
@@ -108,8 +118,12 @@ impl Session {
             .token
             .as_ref()
             .map(|token| token.protocol.authenticate(&token.value, &client_data_hash));
+        let rp_id = match self.request.app_id() {
+            Some(app_id) if state.mode == Mode::AppId => app_id,
+            _ => self.rp_id(),
+        };
         let request = Request {
-            rp_id: self.request.rp_id().to_owned(),
+            rp_id: rp_id.to_owned(),
             client_data_hash,
             allow_list: Some(batch.to_vec()),
             extensions: None,
@@ -165,6 +179,9 @@ impl Session {
         rng: &mut dyn CryptoRng,
     ) {
         let matches = found.is_some();
+        if mode == Mode::AppId {
+            return self.app_id_tried(host, found, rng);
+        }
         if mode == Mode::FirstLook {
             self.facts.list = if matches {
                 CredentialList::Match
@@ -181,6 +198,29 @@ impl Session {
         match (mode, self.decided.clone()) {
             (Mode::BeforeToken, Some(decided)) => self.act_on(host, decided, rng),
             _ => self.proceed(host, rng),
+        }
+    }
+
+    /// The list has been tried under the AppID.
+    fn app_id_tried(
+        &mut self,
+        host: &mut Ceremony,
+        found: Option<CredentialDescriptor>,
+        rng: &mut dyn CryptoRng,
+    ) {
+        match (found, self.facts.ceremony) {
+            (Some(_), Kind::Create) => {
+                let name = DomExceptionName::InvalidStateError;
+                let failure = Failure::new(name, FailureReason::Excluded);
+                self.ask_touch(host, AfterTouch::Fail(failure));
+            }
+            (Some(found), Kind::Get) => {
+                self.by_app_id = true;
+                self.pre_flown = true;
+                self.list = vec![found];
+                self.look_or_decide(host, rng);
+            }
+            (None, _) => self.look_or_decide(host, rng),
         }
     }
 

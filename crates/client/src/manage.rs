@@ -10,7 +10,7 @@ mod config;
 mod consequence;
 mod credential;
 mod credential_management;
-mod large_blobs;
+pub(crate) mod large_blobs;
 mod outlook;
 mod persistent;
 pub mod reset;

@@ -115,6 +115,9 @@ pub enum FailureReason {
     /// The protection that the site wants enforced is unknown to the key (credProtect).
     #[error("This key cannot protect the credential as the site demands.")]
     CannotProtect,
+    /// A large blob is required, and the key keeps none (largeBlob).
+    #[error("This key cannot keep a large blob with the credential, which the site requires.")]
+    NoLargeBlob,
     /// The store of the key is full.
     #[error("This key has no room for another credential. Delete one first.")]
     KeyFull,
@@ -161,6 +164,10 @@ impl FailureReason {
             Self::CannotProtect => (
                 Party::Key,
                 "CTAP 2.3 §12.1 Credential Protection (credProtect)",
+            ),
+            Self::NoLargeBlob => (
+                Party::Key,
+                "WebAuthn L3 §10.1.5 largeBlob, support: required",
             ),
             Self::NoAlgorithm | Self::KeyFull | Self::Key(_) | Self::BadReply(_) => {
                 (Party::Key, "CTAP 2.3 §8.2 Status codes")

@@ -5,7 +5,7 @@ use ctap::{Command, Status};
 use rand_core::CryptoRng;
 use webauthn::options::{ResidentKeyRequirement, UserVerificationRequirement};
 
-use crate::ceremony::Ceremony;
+use crate::ceremony::{Ceremony, Request};
 use crate::outcome::{Failure, FailureReason};
 use crate::prompt::TouchPurpose;
 use crate::report::{DomExceptionName, Ended, Step};
@@ -77,7 +77,11 @@ impl Session {
     pub(crate) fn on_store_full(&mut self, host: &mut Ceremony) {
         self.note_main_touch(host, false);
         let only_preferred = self.facts.resident_key == ResidentKeyRequirement::Preferred;
-        if self.rk && only_preferred {
+        let needs_rk = match &*self.request {
+            Request::Create(create) => create.requires_blob(),
+            Request::Get(_) => false,
+        };
+        if self.rk && only_preferred && !needs_rk {
             // WebAuthn L3 §5.4.6: a server-side credential is accepted then.
             self.rk = false;
             return self.send_main(host);

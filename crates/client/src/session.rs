@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::ceremony::{Ceremony, KeyId, Request};
 use crate::enroll::Enrol;
+use crate::large_blob::Blobs;
 use crate::lists::PreFlight;
 use crate::outcome::{Failure, FailureReason};
 use crate::pin::{Pin, PinPolicy};
@@ -70,6 +71,8 @@ pub(crate) enum Wait {
     Faulty,
     /// authenticatorGetNextAssertion.
     Next,
+    /// authenticatorLargeBlobs, after the assertion.
+    Blobs(Box<Blobs>),
     /// CTAP1/U2F.
     U2f(U2f),
 }
@@ -146,6 +149,8 @@ pub(crate) struct Session {
     /// The exclude or allow list, narrowed to what this key can have.
     pub(crate) list: Vec<CredentialDescriptor>,
     pub(crate) pre_flown: bool,
+    /// The credential to sign in with, or an excluded one, was registered by U2F under the AppID.
+    pub(crate) by_app_id: bool,
     /// The credential is made discoverable.
     pub(crate) rk: bool,
     pub(crate) prf_secret: Option<SharedSecret>,
@@ -204,6 +209,7 @@ impl Session {
             rounds: 0,
             list,
             pre_flown: false,
+            by_app_id: false,
             rk: false,
             prf_secret: None,
             prf_input: None,
@@ -271,6 +277,7 @@ impl Session {
             Wait::Main => self.on_main(host, status, body, rng),
             Wait::Faulty => self.on_faulty(host, status, rng),
             Wait::Next => self.on_next(host, status, body),
+            Wait::Blobs(blobs) => self.on_blobs(host, blobs, (status, body), rng),
         }
     }
 
@@ -283,6 +290,15 @@ impl Session {
                 .retain(|credential| credential.id.len() as u64 <= longest);
         }
         self.info = Some(Box::new(info));
+        self.raise_for_blob(host);
+        if self.wants_app_id() {
+            return self.start_pre_flight(host, PreFlight::app_id(), rng);
+        }
+        self.look_or_decide(host, rng);
+    }
+
+    /// Some platforms try the list before they decide anything.
+    pub(crate) fn look_or_decide(&mut self, host: &mut Ceremony, rng: &mut dyn CryptoRng) {
         let rule = host.platform.rules.exclude_list_no_match.value;
         let looks_first = rule == ExcludeListNoMatch::Hang
             && self.facts.ceremony == uv::Ceremony::Create
@@ -333,6 +349,12 @@ impl Session {
             && self.cannot_protect(create)
         {
             let failure = Failure::not_allowed(FailureReason::CannotProtect);
+            return self.ask_touch(host, AfterTouch::Fail(failure));
+        }
+        if let Request::Create(create) = &*self.request.clone()
+            && self.cannot_keep_blob(create, action)
+        {
+            let failure = Failure::not_allowed(FailureReason::NoLargeBlob);
             return self.ask_touch(host, AfterTouch::Fail(failure));
         }
         if before_token && get && self.facts.list != CredentialList::Empty && !self.pre_flown {
@@ -461,6 +483,9 @@ impl Session {
     /// `get()`, be for enrolling.
     pub(crate) fn permissions(&self) -> Permissions {
         match self.facts.ceremony {
+            uv::Ceremony::Get if self.writes_array() => {
+                Permissions::GET_ASSERTION | Permissions::LARGE_BLOB_WRITE
+            }
             uv::Ceremony::Get => Permissions::GET_ASSERTION,
             uv::Ceremony::Create => {
                 let both = Permissions::MAKE_CREDENTIAL | Permissions::GET_ASSERTION;

@@ -3,15 +3,15 @@
 //!
 //! A U2F key answers "conditions not satisfied" until it is touched, so it is asked again and again.
 
-use ctap::Status;
 use ctap::iso7816::{ResponseApdu, StatusWord};
+use ctap::make_credential::ExtensionsOutput;
 use ctap::u2f::{AuthenticateResponse, Control, RegisterResponse, Request};
+use ctap::{Status, get_assertion};
 use rand_core::CryptoRng;
 use webauthn::attestation_object::AttestationObject;
 use webauthn::authenticator_data::{Aaguid, AttestedCredentialData, Flags, encode};
 use webauthn::cbor::Value;
 use webauthn::cose::{CoseAlgorithm, CoseKey, curve};
-use webauthn::options::{AuthenticationExtensionsClientOutputsJson, CredentialPropertiesOutput};
 use webauthn::response::{AuthenticationResponseJson, AuthenticatorAssertionResponseJson};
 
 use crate::attestation;
@@ -39,7 +39,7 @@ pub(crate) enum U2f {
 
 impl Session {
     fn application(&self) -> [u8; 32] {
-        sha256(self.request.rp_id().as_bytes())
+        sha256(self.rp_id().as_bytes())
     }
 
     fn send_u2f(&mut self, host: &mut Ceremony, request: &Request, state: U2f) {
@@ -81,6 +81,12 @@ impl Session {
             };
             return self.send_u2f(host, &request, U2f::Check(index));
         }
+        // The whole list once more, under the AppID.
+        if self.request.app_id().is_some() && !self.list.is_empty() && !self.by_app_id {
+            self.by_app_id = true;
+            return self.check_next(host, 0, rng);
+        }
+        self.by_app_id = false;
         match &*self.request.clone() {
             Asked::Create(_) => {
                 self.show_touch(host, TouchPurpose::Register);
@@ -220,11 +226,8 @@ impl Session {
             auth_data: &auth_data,
         };
         let conveyed = attestation::convey(&object, create.attestation);
-        let outputs = AuthenticationExtensionsClientOutputsJson {
-            cred_props: (create.extensions.cred_props == Some(true))
-                .then_some(CredentialPropertiesOutput { rk: Some(false) }),
-            ..AuthenticationExtensionsClientOutputsJson::default()
-        };
+        self.rk = false;
+        let outputs = self.create_outputs(create, &ExtensionsOutput::default());
         self.registered(host, create, &made, conveyed, outputs);
     }
 
@@ -235,7 +238,10 @@ impl Session {
         let Ok(signed) = AuthenticateResponse::decode(data) else {
             return host.fail(bad_reply("the U2F assertion is malformed"));
         };
-        let made = assertion(get, key_handle, &signed, self.attachment());
+        let mut made = assertion(get, &self.application(), key_handle, &signed);
+        made.authenticator_attachment = Some(self.attachment());
+        let nothing = get_assertion::ExtensionsOutput::default();
+        made.client_extension_results = self.get_outputs(get, &nothing, false);
         host.succeed(Credential::Authentication(Box::new(made)), false);
     }
 }
@@ -277,20 +283,17 @@ fn build(made: &RegisterResponse, create: &CreateRequest) -> Option<(Vec<u8>, Ve
 /// §8.2.5: the assertion of a U2F authentication.
 fn assertion(
     get: &GetRequest,
+    application: &[u8; 32],
     key_handle: Vec<u8>,
     signed: &AuthenticateResponse,
-    attachment: webauthn::options::AuthenticatorAttachment,
 ) -> AuthenticationResponseJson {
     let flags = Flags(signed.user_presence & Flags::UP.0);
-    let hash = sha256(get.rp_id.as_bytes());
-    let auth_data = encode(&hash, flags, signed.counter, None, None);
+    let auth_data = encode(application, flags, signed.counter, None, None);
     let response = AuthenticatorAssertionResponseJson {
         client_data_json: get.client_data.clone().into(),
         authenticator_data: auth_data.into(),
         signature: signed.signature.clone().into(),
         user_handle: None,
     };
-    let mut made = AuthenticationResponseJson::new(key_handle, response);
-    made.authenticator_attachment = Some(attachment);
-    made
+    AuthenticationResponseJson::new(key_handle, response)
 }

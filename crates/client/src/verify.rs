@@ -305,7 +305,7 @@ impl Session {
         let mut request = if self.facts.key.pin_uv_auth_token {
             Request {
                 permissions: Some(self.permissions().0.into()),
-                rp_id: Some(self.request.rp_id().to_owned()),
+                rp_id: Some(self.rp_id().to_owned()),
                 ..self.request_of(SubCommand::GetPinUvAuthTokenUsingPinWithPermissions)
             }
         } else {
@@ -516,7 +516,7 @@ impl Session {
         let request = Request {
             key_agreement: Some(platform_key),
             permissions: Some(self.permissions().0.into()),
-            rp_id: Some(self.request.rp_id().to_owned()),
+            rp_id: Some(self.rp_id().to_owned()),
             ..self.request_of(SubCommand::GetPinUvAuthTokenUsingUvWithPermissions)
         };
         self.show_fingerprint(host, self.built_in_tries > 0);

@@ -48,6 +48,18 @@ pub struct AuthenticationExtensionsClientInputsJson {
     /// CTAP 2.3 §12.7 `hmacCreateSecret` (registration), the older form of `prf`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hmac_create_secret: Option<bool>,
+    /// Secure Payment Confirmation §5 `payment`; CTAP 2.3 §12.9 thirdPartyPayment is its ground.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payment: Option<PaymentInputsJson>,
+}
+
+/// `AuthenticationExtensionsPaymentInputs`, as far as a security key is concerned.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PaymentInputsJson {
+    /// The credential is meant for payments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_payment: Option<bool>,
 }
 
 /// `AuthenticationExtensionsPRFInputsJSON`.

@@ -5,6 +5,7 @@
 //! Party, a client and an authenticator share. Readers are strict and never panic; writers produce
 //! what the readers accept.
 
+pub mod app_id;
 pub mod attestation_object;
 pub mod authenticator_data;
 pub mod base64url;

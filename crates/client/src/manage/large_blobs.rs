@@ -3,7 +3,7 @@
 
 use ctap::cbor::Value;
 use ctap::large_blobs::{CHECK_LENGTH, Request, Response, authenticated_message};
-use ctap::{Command, SecretBytes};
+use ctap::{Command, SecretBytes, get_info};
 
 use super::{ManageError, Manager, Token};
 use crate::crypto;
@@ -13,9 +13,9 @@ const FRAME: u64 = 64;
 /// §6.4: maxMsgSize where a key tells none.
 const MESSAGE: u64 = 1024;
 /// No key has a larger array, whatever it says.
-const MOST: usize = 1 << 20;
+pub(crate) const MOST: usize = 1 << 20;
 /// No entry is larger than this when it is unpacked: a small one could claim to be.
-const MOST_UNPACKED: usize = 1 << 20;
+pub(crate) const MOST_UNPACKED: usize = 1 << 20;
 
 /// One entry of the array, as it is kept: `largeBlobMap` of §6.10.3.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +73,24 @@ impl BlobArray {
         self.entries.len() < before
     }
 
-    fn serialized(&self) -> Vec<u8> {
+    /// Packs, encrypts and puts a blob in the place of the credential's one before; none when the
+    /// largeBlobKey is not 32 bytes long.
+    pub(crate) fn put(&mut self, key: &[u8], blob: &[u8], nonce: [u8; 12]) -> Option<()> {
+        let original_size = blob.len() as u64;
+        let packed = miniz_oxide::deflate::compress_to_vec(blob, 9);
+        let aad = BlobEntry::associated_data(original_size);
+        let ciphertext = crypto::gcm_seal(key, nonce, &aad, packed)?;
+        self.remove(key);
+        let entry = BlobEntry {
+            ciphertext,
+            nonce: nonce.to_vec(),
+            original_size,
+        };
+        self.entries.push(entry.value());
+        Some(())
+    }
+
+    pub(crate) fn serialized(&self) -> Vec<u8> {
         let mut bytes = Value::Array(self.entries.clone()).encode();
         let hash = crypto::sha256(&bytes);
         bytes.extend_from_slice(&hash[..CHECK_LENGTH]);
@@ -81,7 +98,7 @@ impl BlobArray {
     }
 
     /// §6.10.2: an array that is not whole counts as empty.
-    fn parse(bytes: &[u8]) -> Self {
+    pub(crate) fn parse(bytes: &[u8]) -> Self {
         let array = bytes
             .len()
             .checked_sub(CHECK_LENGTH)
@@ -229,26 +246,20 @@ impl Manager<'_> {
     ) -> Result<(), ManageError> {
         let mut nonce = [0; 12];
         self.rng.fill_bytes(&mut nonce);
-        let original_size = blob.len() as u64;
-        let packed = miniz_oxide::deflate::compress_to_vec(blob, 9);
-        let aad = BlobEntry::associated_data(original_size);
-        let ciphertext = crypto::gcm_seal(key, nonce, &aad, packed)
-            .ok_or(ManageError::BadReply("its largeBlobKey has not 32 bytes"))?;
-        array.remove(key);
-        let entry = BlobEntry {
-            ciphertext,
-            nonce: nonce.to_vec(),
-            original_size,
-        };
-        array.entries.push(entry.value());
-        Ok(())
+        array
+            .put(key, blob, nonce)
+            .ok_or(ManageError::BadReply("its largeBlobKey has not 32 bytes"))
     }
 
-    /// §6.10.1 maxFragmentLength.
     fn fragment_length(&self) -> u64 {
-        let message = self.info.max_msg_size.unwrap_or(MESSAGE).max(2 * FRAME);
-        message - FRAME
+        fragment_length(&self.info)
     }
+}
+
+/// §6.10.1 maxFragmentLength.
+pub(crate) fn fragment_length(info: &get_info::Response) -> u64 {
+    let message = info.max_msg_size.unwrap_or(MESSAGE).max(2 * FRAME);
+    message - FRAME
 }
 
 #[cfg(test)]

@@ -659,12 +659,12 @@ impl FakeKey {
             u2f::Request::Authenticate {
                 control,
                 key_handle,
+                application,
                 ..
             } => {
-                let known = self
-                    .creds
-                    .iter()
-                    .any(|c| c.id == key_handle && c.protect < 3);
+                let known = self.creds.iter().any(|c| {
+                    c.id == key_handle && c.protect < 3 && sha256(c.rp_id.as_bytes()) == application
+                });
                 if !known {
                     return u2f::failure(StatusWord::WRONG_DATA);
                 }
