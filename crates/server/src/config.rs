@@ -41,6 +41,13 @@ pub enum Storage {
     File(PathBuf),
     /// In memory, gone when the service stops.
     Ephemeral,
+    /// A PostgreSQL server, which any number of nodes may share.
+    Postgres {
+        /// Such as `postgres://pinward@db.example.org/pinward`.
+        url: String,
+        /// Connections of this node.
+        connections: u32,
+    },
 }
 
 /// Bounds that keep one visitor from using up the service.

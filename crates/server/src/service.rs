@@ -177,6 +177,7 @@ impl Service {
                 fresh_for: config.fresh_for.as_secs(),
             }),
             rates: Arc::new(Rates::new(
+                store.clone(),
                 config.address_rate,
                 config.account_rate,
                 config.trusted_proxies,
@@ -224,6 +225,7 @@ impl Service {
             Duration::from_secs(limits.idle_seconds),
         );
         let store = self.context.base.store.clone();
+        let sweeper = tokio::spawn(sweep(store.clone()));
         let routes = routes::router(self.context);
         let served = axum::serve(
             listener,
@@ -232,8 +234,19 @@ impl Service {
         .with_graceful_shutdown(shutdown)
         .await
         .map_err(ServeError::Serve);
+        sweeper.abort();
         store.close().await;
         served
+    }
+}
+
+/// Removes what is over, for as long as the service runs. Every node does it; it does no harm.
+async fn sweep(store: Store) {
+    let mut clock = tokio::time::interval(Duration::from_secs(30));
+    loop {
+        clock.tick().await;
+        // What failed is in the log, and is tried again.
+        let _ = store.sweep(crate::store::unix_now()).await;
     }
 }
 

@@ -1,4 +1,5 @@
-//! The records of the relying party in SQLite: users, credentials, challenges, ceremonies.
+//! The records of the relying party, in SQLite or PostgreSQL: users, credentials, challenges,
+//! ceremonies.
 //!
 //! Two rules hold everywhere. A challenge leaves the store before its answer is checked
 //! (`DELETE ... RETURNING`), so it is answered once whatever happens next. A row belongs to one
@@ -6,25 +7,28 @@
 
 mod audit;
 mod ceremonies;
+mod connect;
 mod credentials;
+mod group;
+mod meters;
 mod sessions;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::AnyPool;
 
+#[cfg(test)]
 use crate::config::Storage;
-use crate::problem::Problem;
+use crate::problem::{DATABASE_UNREACHABLE, Problem};
 use crate::visitor::Visitor;
 
 pub(crate) use audit::{Entry, Event};
+use connect::{Engine, Tx};
 pub(crate) use ceremonies::{CeremonyRow, Line, NewCeremony, Outcome, TakeError};
 pub(crate) use credentials::{AddError, DeleteError, StoredCredential, User};
+pub(crate) use meters::Metered;
 pub(crate) use sessions::{Method, NewSession, Session};
 
 /// Which of the two WebAuthn ceremonies.
@@ -108,7 +112,8 @@ impl From<Visitor> for Realm {
 /// The database.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
-    pool: SqlitePool,
+    pool: AnyPool,
+    engine: Engine,
 }
 
 /// Why the database could not be opened.
@@ -122,7 +127,7 @@ pub enum StoreError {
         /// What the system said.
         error: std::io::Error,
     },
-    /// SQLite refused.
+    /// The database refused.
     #[error("cannot open the database: {0}")]
     Open(#[from] sqlx::Error),
     /// The service's own key could not be made or read; the log says more.
@@ -134,45 +139,17 @@ pub enum StoreError {
 }
 
 impl Store {
-    pub(crate) async fn open(storage: &Storage) -> Result<Self, StoreError> {
-        let options = match storage {
-            Storage::File(path) => {
-                prepare(path).map_err(|error| StoreError::Directory {
-                    path: path.clone(),
-                    error,
-                })?;
-                SqliteConnectOptions::new()
-                    .filename(path)
-                    .create_if_missing(true)
-                    .journal_mode(SqliteJournalMode::Wal)
-                    .synchronous(SqliteSynchronous::Full)
-            }
-            Storage::Ephemeral => SqliteConnectOptions::new().in_memory(true),
-        }
-        .foreign_keys(true)
-        .busy_timeout(Duration::from_secs(5));
-        // A database in memory is as old as its one connection, so that one is never closed.
-        let connections = if *storage == Storage::Ephemeral { 1 } else { 4 };
-        let pool = SqlitePoolOptions::new()
-            .min_connections(1)
-            .max_connections(connections)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(options)
-            .await?;
-        sqlx::migrate!("./migrations").run(&pool).await?;
-        Ok(Self { pool })
-    }
-
     /// A key of the service's own: 32 random bytes, made at first use and the same ever after.
     pub(crate) async fn secret(&self, name: &str, fresh: [u8; 32]) -> Result<Vec<u8>, Problem> {
-        sqlx::query("INSERT INTO secrets (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING")
+        let mut tx = self.write().await?;
+        sqlx::query("INSERT INTO secrets (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING")
             .bind(name)
             .bind(fresh.as_slice())
-            .execute(&self.pool)
+            .execute(&mut *tx)
             .await
             .map_err(failed)?;
-        sqlx::query_scalar("SELECT value FROM secrets WHERE name = ?")
+        tx.commit().await.map_err(failed)?;
+        sqlx::query_scalar("SELECT value FROM secrets WHERE name = $1")
             .bind(name)
             .fetch_one(&self.pool)
             .await
@@ -184,44 +161,34 @@ impl Store {
         sqlx::query("SELECT 1").execute(&self.pool).await.is_ok()
     }
 
-    /// Waits for running statements and closes the file.
-    pub(crate) async fn close(&self) {
-        self.pool.close().await;
+    /// A transaction that may write.
+    async fn write(&self) -> Result<Tx, Problem> {
+        self.begin().await.map_err(failed)
     }
-
-    /// A transaction that may write: takes the write lock at once, so that it cannot fail half-way
-    /// because another writer came first.
-    async fn write(&self) -> Result<sqlx::Transaction<'static, sqlx::Sqlite>, Problem> {
-        self.pool
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(failed)
-    }
-}
-
-/// Directory 0700 and file 0600: the records name people.
-fn prepare(path: &Path) -> std::io::Result<()> {
-    let directory = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    if let Some(directory) = directory {
-        let mut builder = std::fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(directory)?;
-    }
-    let mut options = std::fs::OpenOptions::new();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop)
 }
 
 /// A database failure, as a problem.
 #[allow(clippy::needless_pass_by_value)] // for map_err
 fn failed(error: sqlx::Error) -> Problem {
-    Problem::internal("database", &error)
+    use sqlx::Error as E;
+    let away = match &error {
+        E::Io(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed | E::Tls(_) => true,
+        // PostgreSQL, class 57P: it is shutting down, starting or was told to end us; class 40: two
+        // transactions were in each other's way; class 08: the connection.
+        E::Database(error) => error.code().is_some_and(|code| {
+            code.len() == 5 && ["57P", "40", "08", "53"].iter().any(|class| code.starts_with(class))
+        }),
+        _ => false,
+    };
+    if !away {
+        return Problem::internal("database", &error);
+    }
+    tracing::warn!(%error, "the database is out of reach");
+    Problem::new(
+        &DATABASE_UNREACHABLE,
+        "The database does not answer at the moment. Nothing was accepted; try again.",
+    )
+    .retry_after(1)
 }
 
 /// Unix time in seconds.
@@ -231,7 +198,7 @@ pub(crate) fn unix_now() -> u64 {
         .map_or(0, |elapsed| elapsed.as_secs())
 }
 
-/// SQLite integers are signed.
+/// Integers of databases are signed.
 fn integer(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }

@@ -107,7 +107,7 @@ pub(super) async fn options(
 /// The account of this name, or the one that a stranger would have. Both take the same queries.
 async fn named(context: &Context, name: &str) -> Result<Asked, Problem> {
     let name = ceremony::account_name(name)?;
-    context.rates.account(&name)?;
+    context.rates.account(&name).await?;
     let store = &context.base.store;
     let handle = context.strangers.handle(&name);
     let nobody = context

@@ -1,14 +1,16 @@
 //! Rate limits: requests of one address, ceremonies for one user name.
 //!
 //! Both are the generic cell rate algorithm: one instant for each caller, up to which their requests
-//! are "paid for". In memory, so each node of several counts for itself.
+//! are "paid for". The database has them, for all nodes together; in front of it each node counts in
+//! memory too, so that a flood is refused without asking the database.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
@@ -17,6 +19,7 @@ use axum::response::{IntoResponse, Response};
 use super::Context;
 use crate::listen::Peer;
 use crate::problem::{Problem, TOO_MANY_REQUESTS};
+use crate::store::{Metered, Store};
 
 /// Callers that are remembered; then those who have paid are forgotten, and if none has, all are.
 const MOST_CALLERS: usize = 100_000;
@@ -79,14 +82,21 @@ impl<K: Hash + Eq> Meter<K> {
 
 /// All meters.
 pub(super) struct Rates {
+    store: Store,
     addresses: Meter<IpAddr>,
     accounts: Meter<String>,
     trusted_proxies: Vec<IpAddr>,
 }
 
 impl Rates {
-    pub(super) fn new(address: Rate, account: Rate, trusted_proxies: Vec<IpAddr>) -> Self {
+    pub(super) fn new(
+        store: Store,
+        address: Rate,
+        account: Rate,
+        trusted_proxies: Vec<IpAddr>,
+    ) -> Self {
         Self {
+            store,
             addresses: Meter::new(address),
             accounts: Meter::new(account),
             trusted_proxies,
@@ -94,9 +104,43 @@ impl Rates {
     }
 
     /// Counts a ceremony for a user name, whether there is such a user or not.
-    pub(super) fn account(&self, name: &str) -> Result<(), Problem> {
-        let counted = self.accounts.count(name.to_owned(), Instant::now());
-        counted.map_err(|wait| too_many("Too many attempts for this user name.", wait))
+    pub(super) async fn account(&self, name: &str) -> Result<(), Problem> {
+        let local = self.accounts.count(name.to_owned(), Instant::now());
+        let hash = digest(&SHA256, name.as_bytes());
+        self.shared(local, Metered::Account, hash.as_ref(), self.accounts.rate)
+            .await?
+            .map_err(|wait| too_many("Too many attempts for this user name.", wait))
+    }
+
+    /// Counts a request from an address.
+    async fn address(&self, caller: IpAddr) -> Result<(), Problem> {
+        let local = self.addresses.count(caller, Instant::now());
+        let bytes = match caller {
+            IpAddr::V4(v4) => v4.octets().to_vec(),
+            IpAddr::V6(v6) => v6.octets().to_vec(),
+        };
+        self.shared(local, Metered::Address, &bytes, self.addresses.rate)
+            .await?
+            .map_err(|wait| too_many("Too many requests from this address.", wait))
+    }
+
+    /// What all nodes together say, unless this one knows already.
+    async fn shared(
+        &self,
+        local: Result<(), Duration>,
+        metered: Metered,
+        caller: &[u8],
+        rate: Rate,
+    ) -> Result<Result<(), Duration>, Problem> {
+        if local.is_err() {
+            return Ok(local);
+        }
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        self.store
+            .charge(metered, caller, (rate.burst, rate.interval), now)
+            .await
     }
 
     /// Who really asks: the peer, or whom a trusted proxy names. Each proxy adds on the right whom it
@@ -156,8 +200,8 @@ pub(super) async fn by_address(
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let rates = &context.rates;
         let caller = subscriber(rates.caller(peer, request.headers()));
-        if let Err(wait) = rates.addresses.count(caller, Instant::now()) {
-            return too_many("Too many requests from this address.", wait).into_response();
+        if let Err(problem) = rates.address(caller).await {
+            return problem.into_response();
         }
     }
     next.run(request).await
@@ -190,9 +234,11 @@ mod tests {
         meter.count("kim", at(100)).unwrap_err();
     }
 
-    #[test]
-    fn only_trusted_proxies_name_the_caller() {
-        let rates = Rates::new(Rate::new(1, 1), Rate::new(1, 1), vec![ip("10.0.0.1")]);
+    #[tokio::test]
+    async fn only_trusted_proxies_name_the_caller() {
+        let store = Store::open(&crate::Storage::Ephemeral).await.unwrap();
+        let one = Rate::new(1, 1);
+        let rates = Rates::new(store, one, one, vec![ip("10.0.0.1")]);
         let mut headers = HeaderMap::new();
         headers.append("x-forwarded-for", "6.6.6.6, 203.0.113.9".parse().unwrap());
         headers.append("x-forwarded-for", "10.0.0.1".parse().unwrap());
@@ -204,6 +250,21 @@ mod tests {
             rates.caller(ip("10.0.0.1"), &HeaderMap::new()),
             ip("10.0.0.1")
         );
+    }
+
+    #[tokio::test]
+    async fn two_nodes_share_what_a_caller_may_do() {
+        let store = Store::open(&crate::Storage::Ephemeral).await.unwrap();
+        let node = || Rates::new(store.clone(), Rate::new(3, 1), Rate::new(3, 1), Vec::new());
+        let (first, second) = (node(), node());
+        for rates in [&first, &second, &first] {
+            rates.account("kim").await.unwrap();
+            rates.address(ip("192.0.2.1")).await.unwrap();
+        }
+        // Neither has seen three by itself.
+        second.account("kim").await.unwrap_err();
+        second.address(ip("192.0.2.1")).await.unwrap_err();
+        second.account("lee").await.unwrap();
     }
 
     #[test]

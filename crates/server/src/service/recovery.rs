@@ -53,7 +53,7 @@ pub(super) async fn redeem(
 ) -> Result<Response, Problem> {
     let store = &context.base.store;
     let name = ceremony::account_name(&request.user_name)?;
-    context.rates.account(&name)?;
+    context.rates.account(&name).await?;
     let user = store.user(Realm::Site, Way::Browser, &name).await?;
     // Nobody has this handle: a stranger's code is looked up and refused like a wrong one.
     let user = user.unwrap_or_else(|| User {

@@ -89,7 +89,7 @@ pub(super) async fn options(
 /// Somebody who has no account yet.
 async fn newcomer(context: &Context, name: &str) -> Result<User, Problem> {
     let name = ceremony::account_name(name)?;
-    context.rates.account(&name)?;
+    context.rates.account(&name).await?;
     let taken = context.base.store.user(Realm::Site, Way::Browser, &name);
     if taken.await?.is_some() {
         return Err(Problem::new(

@@ -5,7 +5,7 @@
 use sqlx::Row;
 
 use super::{Store, failed, integer, unsigned};
-use crate::problem::Problem;
+use crate::problem::{CHALLENGE_USED, Problem};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,8 +101,9 @@ pub(crate) struct Use {
 impl Store {
     /// Writes down what changed nothing else.
     pub(crate) async fn write_down(&self, entry: &Entry<'_>) -> Result<(), Problem> {
-        let mut connection = self.pool.acquire().await.map_err(failed)?;
-        insert(&mut connection, entry).await
+        let mut tx = self.write().await?;
+        insert(&mut tx, entry).await?;
+        tx.commit().await.map_err(failed)
     }
 
     /// The latest accepted uses of a credential by an account, newest first.
@@ -113,12 +114,12 @@ impl Store {
         most: u32,
     ) -> Result<Vec<Use>, Problem> {
         sqlx::query(
-            "SELECT at, event, user_verified FROM audit WHERE credential = ? AND user = ? \
-             AND event IN ('registered', 'signed-in') ORDER BY id DESC LIMIT ?",
+            "SELECT at, event, user_verified FROM audit WHERE credential = $1 AND \"user\" = $2 \
+             AND event IN ('registered', 'signed-in') ORDER BY id DESC LIMIT $3",
         )
         .bind(credential)
         .bind(user)
-        .bind(most)
+        .bind(i64::from(most))
         .fetch_all(&self.pool)
         .await
         .map(|rows| {
@@ -126,7 +127,7 @@ impl Store {
                 .map(|row| Use {
                     at: unsigned(row.get("at")),
                     event: row.get("event"),
-                    user_verified: row.get::<Option<bool>, _>("user_verified") == Some(true),
+                    user_verified: row.get::<Option<i64>, _>("user_verified") == Some(1),
                 })
                 .collect()
         })
@@ -135,12 +136,12 @@ impl Store {
 }
 
 pub(super) async fn insert(
-    tx: &mut sqlx::SqliteConnection,
+    tx: &mut sqlx::AnyConnection,
     entry: &Entry<'_>,
 ) -> Result<(), Problem> {
     sqlx::query(
-        "INSERT INTO audit (at, event, user, user_name, credential, aaguid, user_verified, code, \
-         ceremony) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO audit (at, event, \"user\", user_name, credential, aaguid, user_verified, code, \
+         ceremony) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(integer(entry.at))
     .bind(entry.event.name())
@@ -148,11 +149,18 @@ pub(super) async fn insert(
     .bind(entry.user_name)
     .bind(entry.credential)
     .bind(entry.aaguid.as_deref())
-    .bind(entry.user_verified)
+    .bind(entry.user_verified.map(i64::from))
     .bind(entry.code)
     .bind(entry.ceremony)
     .execute(tx)
     .await
     .map(drop)
-    .map_err(failed)
+    .map_err(|error| match &error {
+        // The only unique thing in the log: the challenge was concluded before.
+        sqlx::Error::Database(e) if e.is_unique_violation() => Problem::new(
+            &CHALLENGE_USED,
+            "A challenge can be answered once. Ask for new options.",
+        ),
+        _ => failed(error),
+    })
 }

@@ -1,7 +1,7 @@
 //! Challenges, which are open for a short time and answered once, and the log of what came of them.
 
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
 use super::{Ceremony, Store, Way, failed, integer, unsigned};
 use crate::config::Limits;
@@ -80,7 +80,7 @@ pub(crate) struct CeremonyRow {
 }
 
 impl CeremonyRow {
-    fn read(row: &SqliteRow) -> Self {
+    fn read(row: &AnyRow) -> Self {
         Self {
             id: row.get("id"),
             ceremony: Ceremony::from_name(row.get("ceremony")),
@@ -103,10 +103,12 @@ impl Store {
         new: &NewCeremony<'_>,
         limits: &Limits,
     ) -> Result<(), Problem> {
-        let mut tx = self.write().await?;
+        let mut tx = self.begin_softly().await.map_err(failed)?;
         let now = integer(new.now);
         let visitor = new.visitor.0.as_slice();
-        expire(&mut tx, now, visitor, limits.challenges_per_visitor).await?;
+        // In PostgreSQL the sweeper does it, so that those who begin do not wait for each other.
+        let old = if self.is_postgres() { -1 } else { now };
+        expire(&mut tx, old, visitor, limits.challenges_per_visitor).await?;
         let open: i64 = sqlx::query_scalar("SELECT count(*) FROM challenges")
             .fetch_one(&mut *tx)
             .await
@@ -119,7 +121,7 @@ impl Store {
         }
         sqlx::query(
             "INSERT INTO challenges (id, visitor, ceremony, state, opened_at, expires_at) \
-             VALUES (?, ?, ?, ?, ?, ?)",
+             VALUES ($1, $2, $3, $4, $5, $6)",
         )
         .bind(new.id)
         .bind(visitor)
@@ -130,10 +132,12 @@ impl Store {
         .execute(&mut *tx)
         .await
         .map_err(failed)?;
-        if let Some(line) = &new.line {
-            begin_line(&mut tx, new, line).await?;
-            forget_old(&mut tx, visitor, limits.ceremonies_per_visitor).await?;
-        }
+        let Some(line) = &new.line else {
+            return tx.commit_softly().await.map_err(failed);
+        };
+        begin_line(&mut tx, new, line).await?;
+        forget_old(&mut tx, visitor, limits.ceremonies_per_visitor).await?;
+        // The page reads the line next, and readers see only what is committed.
         tx.commit().await.map_err(failed)
     }
 
@@ -146,9 +150,10 @@ impl Store {
         now: u64,
     ) -> Result<String, TakeError> {
         let store = |error| TakeError::Store(failed(error));
-        let mut tx = self.write().await.map_err(TakeError::Store)?;
+        // Should a crash bring the challenge back, the audit log still knows what it concluded.
+        let mut tx = self.begin_softly().await.map_err(store)?;
         let taken = sqlx::query(
-            "DELETE FROM challenges WHERE id = ? AND visitor = ? AND ceremony = ? \
+            "DELETE FROM challenges WHERE id = $1 AND visitor = $2 AND ceremony = $3 \
              RETURNING state, expires_at",
         )
         .bind(id)
@@ -163,13 +168,18 @@ impl Store {
         };
         let in_time = integer(now) < row.get::<i64, _>("expires_at");
         let outcome = if in_time { "checking" } else { "expired" };
-        sqlx::query("UPDATE ceremonies SET outcome = ? WHERE id = ?")
+        let lines = sqlx::query("UPDATE ceremonies SET outcome = $1 WHERE id = $2")
             .bind(outcome)
             .bind(id)
             .execute(&mut *tx)
             .await
             .map_err(store)?;
-        tx.commit().await.map_err(store)?;
+        let ended = if lines.rows_affected() == 0 {
+            tx.commit_softly().await
+        } else {
+            tx.commit().await
+        };
+        ended.map_err(store)?;
         if in_time {
             Ok(row.get("state"))
         } else {
@@ -180,7 +190,7 @@ impl Store {
     /// A challenge is not there: the log knows whether it ever was.
     async fn why_not_open(&self, id: &[u8], visitor: Visitor, ceremony: Ceremony) -> TakeError {
         let outcome: Result<Option<String>, _> = sqlx::query_scalar(
-            "SELECT outcome FROM ceremonies WHERE id = ? AND visitor = ? AND ceremony = ?",
+            "SELECT outcome FROM ceremonies WHERE id = $1 AND visitor = $2 AND ceremony = $3",
         )
         .bind(id)
         .bind(visitor.0.as_slice())
@@ -202,14 +212,15 @@ impl Store {
         visitor: Visitor,
         client: &str,
     ) -> Result<(), Problem> {
-        sqlx::query("UPDATE ceremonies SET client = ? WHERE id = ? AND visitor = ?")
+        let mut tx = self.write().await?;
+        sqlx::query("UPDATE ceremonies SET client = $1 WHERE id = $2 AND visitor = $3")
             .bind(client)
             .bind(id)
             .bind(visitor.0.as_slice())
-            .execute(&self.pool)
+            .execute(&mut *tx)
             .await
-            .map(drop)
-            .map_err(failed)
+            .map_err(failed)?;
+        tx.commit().await.map_err(failed)
     }
 
     /// Writes down what the relying party concluded.
@@ -221,19 +232,20 @@ impl Store {
         verdict: &str,
         now: u64,
     ) -> Result<(), Problem> {
+        let mut tx = self.write().await?;
         sqlx::query(
-            "UPDATE ceremonies SET outcome = ?, verdict = ?, finished_at = ? \
-             WHERE id = ? AND visitor = ?",
+            "UPDATE ceremonies SET outcome = $1, verdict = $2, finished_at = $3 \
+             WHERE id = $4 AND visitor = $5",
         )
         .bind(outcome.name())
         .bind(verdict)
         .bind(integer(now))
         .bind(id)
         .bind(visitor.0.as_slice())
-        .execute(&self.pool)
+        .execute(&mut *tx)
         .await
-        .map(drop)
-        .map_err(failed)
+        .map_err(failed)?;
+        tx.commit().await.map_err(failed)
     }
 
     /// One ceremony of a visitor.
@@ -242,7 +254,7 @@ impl Store {
         id: &[u8],
         visitor: Visitor,
     ) -> Result<Option<CeremonyRow>, Problem> {
-        sqlx::query("SELECT * FROM ceremonies WHERE id = ? AND visitor = ?")
+        sqlx::query("SELECT * FROM ceremonies WHERE id = $1 AND visitor = $2")
             .bind(id)
             .bind(visitor.0.as_slice())
             .fetch_optional(&self.pool)
@@ -254,7 +266,7 @@ impl Store {
     /// The ceremonies of a visitor, newest first.
     pub(crate) async fn ceremonies(&self, visitor: Visitor) -> Result<Vec<CeremonyRow>, Problem> {
         sqlx::query(
-            "SELECT * FROM ceremonies WHERE visitor = ? \
+            "SELECT * FROM ceremonies WHERE visitor = $1 \
              ORDER BY started_at DESC, rowid DESC LIMIT 50",
         )
         .bind(visitor.0.as_slice())
@@ -267,15 +279,15 @@ impl Store {
 
 /// Drops challenges that are too old, and the oldest of a visitor who has too many open.
 async fn expire(
-    tx: &mut sqlx::SqliteConnection,
+    tx: &mut sqlx::AnyConnection,
     now: i64,
     visitor: &[u8],
     per_visitor: u32,
 ) -> Result<(), Problem> {
     let gone = sqlx::query(
-        "DELETE FROM challenges WHERE expires_at <= ?1 OR id IN (\
-             SELECT id FROM challenges WHERE visitor = ?2 \
-             ORDER BY opened_at DESC, rowid DESC LIMIT -1 OFFSET ?3) \
+        "DELETE FROM challenges WHERE expires_at <= $1 OR id IN (\
+             SELECT id FROM challenges WHERE visitor = $2 \
+             ORDER BY opened_at DESC, rowid DESC LIMIT 1000000 OFFSET $3) \
          RETURNING id",
     )
     .bind(now)
@@ -285,7 +297,7 @@ async fn expire(
     .await
     .map_err(failed)?;
     for row in gone {
-        sqlx::query("UPDATE ceremonies SET outcome = 'expired' WHERE id = ? AND outcome = 'open'")
+        sqlx::query("UPDATE ceremonies SET outcome = 'expired' WHERE id = $1 AND outcome = 'open'")
             .bind(row.get::<Vec<u8>, _>("id"))
             .execute(&mut *tx)
             .await
@@ -295,14 +307,14 @@ async fn expire(
 }
 
 async fn begin_line(
-    tx: &mut sqlx::SqliteConnection,
+    tx: &mut sqlx::AnyConnection,
     new: &NewCeremony<'_>,
     line: &Line<'_>,
 ) -> Result<(), Problem> {
     sqlx::query(
         "INSERT INTO ceremonies \
          (id, visitor, ceremony, way, request, options, outcome, started_at) \
-         VALUES (?, ?, ?, ?, ?, ?, 'open', ?)",
+         VALUES ($1, $2, $3, $4, $5, $6, 'open', $7)",
     )
     .bind(new.id)
     .bind(new.visitor.0.as_slice())
@@ -319,14 +331,14 @@ async fn begin_line(
 
 /// Keeps the log of one visitor short.
 async fn forget_old(
-    tx: &mut sqlx::SqliteConnection,
+    tx: &mut sqlx::AnyConnection,
     visitor: &[u8],
     keep: u32,
 ) -> Result<(), Problem> {
     sqlx::query(
         "DELETE FROM ceremonies WHERE id IN (\
-             SELECT id FROM ceremonies WHERE visitor = ? \
-             ORDER BY started_at DESC, rowid DESC LIMIT -1 OFFSET ?)",
+             SELECT id FROM ceremonies WHERE visitor = $1 \
+             ORDER BY started_at DESC, rowid DESC LIMIT 1000000 OFFSET $2)",
     )
     .bind(visitor)
     .bind(i64::from(keep))

@@ -1,7 +1,7 @@
 //! Users and their credential records.
 
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
 use super::audit::{self, Entry};
 use super::{Realm, Session, Store, Way, failed, integer, unsigned};
@@ -18,7 +18,7 @@ pub(crate) struct User {
 }
 
 impl User {
-    fn read(row: &SqliteRow) -> Self {
+    fn read(row: &AnyRow) -> Self {
         Self {
             handle: row.get("handle"),
             way: Way::from_name(row.get("way")),
@@ -40,7 +40,7 @@ pub(crate) struct StoredCredential {
 }
 
 impl StoredCredential {
-    pub(super) fn read(row: &SqliteRow) -> Self {
+    pub(super) fn read(row: &AnyRow) -> Self {
         Self {
             id: row.get("id"),
             record: row.get("record"),
@@ -80,7 +80,7 @@ impl Store {
         way: Way,
         name: &str,
     ) -> Result<Option<User>, Problem> {
-        sqlx::query_scalar("SELECT handle FROM users WHERE realm = ? AND way = ? AND name = ?")
+        sqlx::query_scalar("SELECT handle FROM users WHERE realm = $1 AND way = $2 AND name = $3")
             .bind(realm.into().key())
             .bind(way.name())
             .bind(name)
@@ -98,7 +98,7 @@ impl Store {
 
     /// The account of the site with this user handle.
     pub(crate) async fn user_of(&self, handle: &[u8]) -> Result<Option<User>, Problem> {
-        sqlx::query("SELECT handle, way, name FROM users WHERE handle = ? AND realm = ?")
+        sqlx::query("SELECT handle, way, name FROM users WHERE handle = $1 AND realm = $2")
             .bind(handle)
             .bind(Realm::Site.key())
             .fetch_optional(&self.pool)
@@ -110,7 +110,7 @@ impl Store {
     /// All accounts of a realm, oldest first.
     pub(crate) async fn users(&self, realm: impl Into<Realm>) -> Result<Vec<User>, Problem> {
         sqlx::query(
-            "SELECT handle, way, name FROM users WHERE realm = ? ORDER BY created_at, rowid",
+            "SELECT handle, way, name FROM users WHERE realm = $1 ORDER BY created_at, rowid",
         )
         .bind(realm.into().key())
         .fetch_all(&self.pool)
@@ -121,7 +121,7 @@ impl Store {
 
     /// The credentials of an account, oldest first.
     pub(crate) async fn credentials(&self, user: &User) -> Result<Vec<StoredCredential>, Problem> {
-        sqlx::query("SELECT * FROM credentials WHERE user = ? ORDER BY created_at, rowid")
+        sqlx::query("SELECT * FROM credentials WHERE \"user\" = $1 ORDER BY created_at, rowid")
             .bind(&user.handle)
             .fetch_all(&self.pool)
             .await
@@ -136,8 +136,8 @@ impl Store {
         id: &[u8],
     ) -> Result<Option<StoredCredential>, Problem> {
         sqlx::query(
-            "SELECT credentials.* FROM credentials JOIN users ON users.handle = credentials.user \
-             WHERE credentials.id = ? AND users.realm = ?",
+            "SELECT credentials.* FROM credentials JOIN users ON users.handle = credentials.\"user\" \
+             WHERE credentials.id = $1 AND users.realm = $2",
         )
         .bind(id)
         .bind(realm.into().key())
@@ -149,10 +149,11 @@ impl Store {
 
     /// Whether anybody has registered this credential ID.
     pub(crate) async fn is_registered(&self, id: &[u8]) -> Result<bool, Problem> {
-        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM credentials WHERE id = ?)")
+        sqlx::query_scalar::<_, i64>("SELECT count(*) FROM credentials WHERE id = $1")
             .bind(id)
             .fetch_one(&self.pool)
             .await
+            .map(|count| count > 0)
             .map_err(failed)
     }
 
@@ -182,17 +183,19 @@ impl Store {
         after: &str,
         now: u64,
     ) -> Result<bool, Problem> {
-        sqlx::query(
-            "UPDATE credentials SET record = ?, last_used_at = ? WHERE id = ? AND record = ?",
+        let mut tx = self.write().await?;
+        let done = sqlx::query(
+            "UPDATE credentials SET record = $1, last_used_at = $2 WHERE id = $3 AND record = $4",
         )
         .bind(after)
         .bind(integer(now))
         .bind(id)
         .bind(before)
-        .execute(&self.pool)
+        .execute(&mut *tx)
         .await
-        .map(|done| done.rows_affected() == 1)
-        .map_err(failed)
+        .map_err(failed)?;
+        tx.commit().await.map_err(failed)?;
+        Ok(done.rows_affected() == 1)
     }
 
     /// Names a credential; `false` if the account has no such credential.
@@ -202,14 +205,16 @@ impl Store {
         id: &[u8],
         label: Option<&str>,
     ) -> Result<bool, Problem> {
-        sqlx::query("UPDATE credentials SET label = ? WHERE id = ? AND user = ?")
+        let mut tx = self.write().await?;
+        let done = sqlx::query("UPDATE credentials SET label = $1 WHERE id = $2 AND \"user\" = $3")
             .bind(label)
             .bind(id)
             .bind(&user.handle)
-            .execute(&self.pool)
+            .execute(&mut *tx)
             .await
-            .map(|done| done.rows_affected() == 1)
-            .map_err(failed)
+            .map_err(failed)?;
+        tx.commit().await.map_err(failed)?;
+        Ok(done.rows_affected() == 1)
     }
 
     /// Deletes a credential, unless it is the account's last one, and ends the sessions that were
@@ -223,7 +228,8 @@ impl Store {
         let fault = |error| DeleteError::Problem(failed(error));
         let user = &session.user;
         let mut tx = self.write().await.map_err(DeleteError::Problem)?;
-        let deleted = sqlx::query("DELETE FROM credentials WHERE id = ? AND user = ?")
+        lock_user(&mut tx, &user.handle).await.map_err(fault)?;
+        let deleted = sqlx::query("DELETE FROM credentials WHERE id = $1 AND \"user\" = $2")
             .bind(id)
             .bind(&user.handle)
             .execute(&mut *tx)
@@ -232,7 +238,7 @@ impl Store {
         if deleted.rows_affected() == 0 {
             return Err(DeleteError::Unknown);
         }
-        let left: i64 = sqlx::query_scalar("SELECT count(*) FROM credentials WHERE user = ?")
+        let left: i64 = sqlx::query_scalar("SELECT count(*) FROM credentials WHERE \"user\" = $1")
             .bind(&user.handle)
             .fetch_one(&mut *tx)
             .await
@@ -240,7 +246,7 @@ impl Store {
         if left == 0 {
             return Err(DeleteError::Last);
         }
-        sqlx::query("DELETE FROM sessions WHERE credential = ? AND user = ? AND id <> ?")
+        sqlx::query("DELETE FROM sessions WHERE credential = $1 AND \"user\" = $2 AND id <> $3")
             .bind(id)
             .bind(&user.handle)
             .bind(session.id.0.as_slice())
@@ -259,25 +265,27 @@ impl Store {
         realm: impl Into<Realm>,
         handle: &[u8],
     ) -> Result<bool, Problem> {
-        sqlx::query("DELETE FROM users WHERE handle = ? AND realm = ?")
+        let mut tx = self.write().await?;
+        let done = sqlx::query("DELETE FROM users WHERE handle = $1 AND realm = $2")
             .bind(handle)
             .bind(realm.into().key())
-            .execute(&self.pool)
+            .execute(&mut *tx)
             .await
-            .map(|done| done.rows_affected() == 1)
-            .map_err(failed)
+            .map_err(failed)?;
+        tx.commit().await.map_err(failed)?;
+        Ok(done.rows_affected() == 1)
     }
 }
 
 /// Adds an account, unless this very one is there.
 pub(super) async fn insert_user(
-    tx: &mut sqlx::SqliteConnection,
+    tx: &mut sqlx::AnyConnection,
     realm: Realm,
     user: &User,
     now: u64,
 ) -> Result<(), AddError> {
     sqlx::query(
-        "INSERT INTO users (handle, realm, way, name, created_at) VALUES (?, ?, ?, ?, ?) \
+        "INSERT INTO users (handle, realm, way, name, created_at) VALUES ($1, $2, $3, $4, $5) \
          ON CONFLICT (handle) DO NOTHING",
     )
     .bind(&user.handle)
@@ -297,15 +305,25 @@ pub(super) async fn insert_user(
     })
 }
 
+/// Lets no other transaction count the account's credentials until this one has ended.
+async fn lock_user(tx: &mut sqlx::AnyConnection, handle: &[u8]) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE users SET way = way WHERE handle = $1")
+        .bind(handle)
+        .execute(tx)
+        .await
+        .map(drop)
+}
+
 /// Adds a credential to an account that is there.
 pub(super) async fn insert_credential(
-    tx: &mut sqlx::SqliteConnection,
+    tx: &mut sqlx::AnyConnection,
     user: &User,
     credential: &StoredCredential,
     limits: &Limits,
 ) -> Result<(), AddError> {
     let fault = |error| AddError::Problem(failed(error));
-    sqlx::query("INSERT INTO credentials (id, user, record, created_at) VALUES (?, ?, ?, ?)")
+    lock_user(&mut *tx, &user.handle).await.map_err(fault)?;
+    sqlx::query("INSERT INTO credentials (id, \"user\", record, created_at) VALUES ($1, $2, $3, $4)")
         .bind(&credential.id)
         .bind(&user.handle)
         .bind(&credential.record)
@@ -316,7 +334,7 @@ pub(super) async fn insert_credential(
             sqlx::Error::Database(e) if e.is_unique_violation() => AddError::Taken,
             _ => fault(error),
         })?;
-    let credentials: i64 = sqlx::query_scalar("SELECT count(*) FROM credentials WHERE user = ?")
+    let credentials: i64 = sqlx::query_scalar("SELECT count(*) FROM credentials WHERE \"user\" = $1")
         .bind(&user.handle)
         .fetch_one(tx)
         .await
@@ -331,11 +349,11 @@ pub(super) async fn insert_credential(
 }
 
 async fn within_limits(
-    tx: &mut sqlx::SqliteConnection,
+    tx: &mut sqlx::AnyConnection,
     realm: Realm,
     limits: &Limits,
 ) -> Result<(), AddError> {
-    let users: i64 = sqlx::query_scalar("SELECT count(*) FROM users WHERE realm = ?")
+    let users: i64 = sqlx::query_scalar("SELECT count(*) FROM users WHERE realm = $1")
         .bind(realm.key())
         .fetch_one(tx)
         .await

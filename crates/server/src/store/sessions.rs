@@ -2,7 +2,7 @@
 //! session and the line in the audit log are there together or not at all.
 
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
 use super::audit::{self, Entry, Event};
 use super::credentials::{insert_credential, insert_user};
@@ -73,7 +73,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    fn read(id: Visitor, row: &SqliteRow) -> Self {
+    fn read(id: Visitor, row: &AnyRow) -> Self {
         Self {
             id,
             user: User {
@@ -83,8 +83,8 @@ impl Session {
             },
             credential: row.get("credential"),
             method: Method::from_name(row.get("method")),
-            user_verified: row.get("user_verified"),
-            multi_factor: row.get("multi_factor"),
+            user_verified: row.get::<i64, _>("user_verified") == 1,
+            multi_factor: row.get::<i64, _>("multi_factor") == 1,
             authenticated_at: unsigned(row.get("authenticated_at")),
             expires_at: unsigned(row.get("expires_at")),
         }
@@ -95,8 +95,8 @@ impl Store {
     /// The session under this cookie, if it is still alive.
     pub(crate) async fn session(&self, id: Visitor, now: u64) -> Result<Option<Session>, Problem> {
         sqlx::query(
-            "SELECT sessions.*, users.name FROM sessions JOIN users ON users.handle = sessions.user \
-             WHERE sessions.id = ? AND sessions.expires_at > ?",
+            "SELECT sessions.*, users.name FROM sessions JOIN users ON users.handle = sessions.\"user\" \
+             WHERE sessions.id = $1 AND sessions.expires_at > $2",
         )
         .bind(id.0.as_slice())
         .bind(integer(now))
@@ -156,7 +156,7 @@ impl Store {
     ) -> Result<bool, Problem> {
         let mut tx = self.write().await?;
         let updated = sqlx::query(
-            "UPDATE credentials SET record = ?, last_used_at = ? WHERE id = ? AND record = ?",
+            "UPDATE credentials SET record = $1, last_used_at = $2 WHERE id = $3 AND record = $4",
         )
         .bind(after)
         .bind(integer(session.now))
@@ -177,7 +177,7 @@ impl Store {
     /// Ends a session.
     pub(crate) async fn sign_out(&self, session: &Session) -> Result<(), Problem> {
         let mut tx = self.write().await?;
-        sqlx::query("DELETE FROM sessions WHERE id = ?")
+        sqlx::query("DELETE FROM sessions WHERE id = $1")
             .bind(session.id.0.as_slice())
             .execute(&mut *tx)
             .await
@@ -194,7 +194,7 @@ impl Store {
         entry: &Entry<'_>,
     ) -> Result<bool, Problem> {
         let mut tx = self.write().await?;
-        let used = sqlx::query("DELETE FROM recovery_codes WHERE hash = ? AND user = ?")
+        let used = sqlx::query("DELETE FROM recovery_codes WHERE hash = $1 AND \"user\" = $2")
             .bind(hash)
             .bind(session.user)
             .execute(&mut *tx)
@@ -217,13 +217,13 @@ impl Store {
         now: u64,
     ) -> Result<(), Problem> {
         let mut tx = self.write().await?;
-        sqlx::query("DELETE FROM recovery_codes WHERE user = ?")
+        sqlx::query("DELETE FROM recovery_codes WHERE \"user\" = $1")
             .bind(&user.handle)
             .execute(&mut *tx)
             .await
             .map_err(failed)?;
         for hash in hashes {
-            sqlx::query("INSERT INTO recovery_codes (hash, user, created_at) VALUES (?, ?, ?)")
+            sqlx::query("INSERT INTO recovery_codes (hash, \"user\", created_at) VALUES ($1, $2, $3)")
                 .bind(hash.as_slice())
                 .bind(&user.handle)
                 .bind(integer(now))
@@ -237,7 +237,7 @@ impl Store {
 
     /// How many recovery codes an account has left.
     pub(crate) async fn recovery_codes(&self, user: &User) -> Result<i64, Problem> {
-        sqlx::query_scalar("SELECT count(*) FROM recovery_codes WHERE user = ?")
+        sqlx::query_scalar("SELECT count(*) FROM recovery_codes WHERE \"user\" = $1")
             .bind(&user.handle)
             .fetch_one(&self.pool)
             .await
@@ -245,24 +245,23 @@ impl Store {
     }
 }
 
-/// The new session in the place of the old one; sessions that are over are swept on the way.
-async fn begin(tx: &mut sqlx::SqliteConnection, new: &NewSession<'_>) -> Result<(), Problem> {
-    sqlx::query("DELETE FROM sessions WHERE id = ? OR expires_at <= ?")
+/// The new session in the place of the old one.
+async fn begin(tx: &mut sqlx::AnyConnection, new: &NewSession<'_>) -> Result<(), Problem> {
+    sqlx::query("DELETE FROM sessions WHERE id = $1")
         .bind(new.replaces.0.as_slice())
-        .bind(integer(new.now))
         .execute(&mut *tx)
         .await
         .map_err(failed)?;
     sqlx::query(
-        "INSERT INTO sessions (id, user, credential, method, user_verified, multi_factor, \
-         authenticated_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO sessions (id, \"user\", credential, method, user_verified, multi_factor, \
+         authenticated_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(new.id.0.as_slice())
     .bind(new.user)
     .bind(new.credential)
     .bind(new.method.name())
-    .bind(new.user_verified)
-    .bind(new.multi_factor)
+    .bind(i64::from(new.user_verified))
+    .bind(i64::from(new.multi_factor))
     .bind(integer(new.now))
     .bind(integer(new.expires_at))
     .execute(tx)
