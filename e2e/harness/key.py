@@ -18,6 +18,8 @@ class Key:
         self.socket = self.work / f"{name}.sock"
         self.store = self.work / f"{name}.store"
         wires = {"unix": ["--unix", self.socket], "vpcd": ["--vpcd"], "pipe": ["--report-pipe", "new"]}
+        if wire.startswith("vpcd:"):  # another slot of the virtual reader
+            wires[wire] = ["--vpcd", f"127.0.0.1:{wire.removeprefix('vpcd:')}"]
         self.argv = [PROGRAM, "key", "run", *wires[wire], "--store", self.store]
         if passphrase is None:
             self.argv.append("--insecure-plaintext")

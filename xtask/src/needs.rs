@@ -17,7 +17,13 @@ const PACKAGES: [(&str, &[&str]); 8] = [
     ("encrypted disks", &["cryptsetup-bin", "systemd"]),
     (
         "a virtual card reader",
-        &["pcscd", "vsmartcard-vpcd", "python3-pyscard", "iproute2"],
+        &[
+            "pcscd",
+            "libpcsclite-dev",
+            "vsmartcard-vpcd",
+            "python3-pyscard",
+            "iproute2",
+        ],
     ),
     (
         "browsers that nobody here wrote",
