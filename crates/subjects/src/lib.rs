@@ -3,6 +3,8 @@
 
 mod at_address;
 mod in_process;
+mod shipped;
 
 pub use at_address::AtAddress;
 pub use in_process::InProcess;
+pub use shipped::run_all;

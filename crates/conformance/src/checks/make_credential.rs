@@ -355,7 +355,7 @@ pub(super) const CHECKS: &[Check] = &[
         "mc.alg-es256",
         "RFC 9053 via WebAuthn L3 §5.8.5",
         "ES256 credentials are made and sign",
-        &[Algorithm(-7)],
+        &[Ctap2, Algorithm(-7)],
         |b| algorithm(b, CoseAlgorithm::ES256),
     ),
     check(
