@@ -104,6 +104,7 @@ async fn serve(config: Config) -> Result<(), DemoError> {
     let asked_to_end = asked_to_end()?;
     let kept = match &config.storage {
         Storage::File(path) => format!("Records are kept in {}.", path.display()),
+        Storage::Postgres { .. } => "Records are kept in PostgreSQL.".to_owned(),
         Storage::Ephemeral => "Records are forgotten at the end.".to_owned(),
     };
     let server = Server::bind(config).await?;
