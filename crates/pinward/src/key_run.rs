@@ -11,16 +11,18 @@ use ctap::trace;
 use serde_json::json;
 use softkey::control::Server;
 use softkey::script::ScriptError;
-use softkey::store::{FileError, Passphrase, Protection};
+use softkey::store::FileError;
 use softkey::{
     AutoTouch, Ended, Exchange, Options, Prompts, RunningKey, Script, Scripted, Terminal,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
+use crate::exit::Fault;
 use crate::key_automation::{self, Automation};
 use crate::key_control;
 use crate::key_notify::Notify;
+use crate::key_store::StoreArgs;
 use crate::key_wire::WireArgs;
 
 /// Runs a software security key.
@@ -64,33 +66,6 @@ pub(crate) struct KeyRunArgs {
     trace: bool,
 }
 
-/// Where the key lives.
-#[derive(Debug, Args)]
-struct StoreArgs {
-    /// Keep the key in this file, which is made if it is not there.
-    #[arg(
-        long,
-        value_name = "FILE",
-        required_unless_present = "ephemeral",
-        conflicts_with = "ephemeral"
-    )]
-    store: Option<PathBuf>,
-    /// Forget the key when it ends.
-    #[arg(long)]
-    ephemeral: bool,
-    /// The environment variable that holds the passphrase of the file.
-    #[arg(
-        long,
-        value_name = "NAME",
-        requires = "store",
-        conflicts_with_all = ["insecure_plaintext", "ephemeral"]
-    )]
-    passphrase_env: Option<String>,
-    /// Do not seal the file: whoever reads it has the private keys. For test keys.
-    #[arg(long, requires = "store", conflicts_with = "ephemeral")]
-    insecure_plaintext: bool,
-}
-
 /// Why the key did not run, or did not run to a good end.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeyRunError {
@@ -103,15 +78,9 @@ pub(crate) enum KeyRunError {
     /// The profile cannot be used.
     #[error(transparent)]
     Profile(#[from] ProfileError),
-    /// Neither passphrase nor the wish to do without.
-    #[error(
-        "say how to protect {0}: --passphrase-env NAME (the variable that holds its passphrase), \
-         or --insecure-plaintext for a test key"
-    )]
-    Unprotected(PathBuf),
-    /// The named variable is not set, or not text.
-    #[error("the environment variable {0} holds no passphrase")]
-    NoPassphrase(String),
+    /// It is not said how to protect the file, or its passphrase cannot be had.
+    #[error(transparent)]
+    Protection(#[from] Fault),
     /// The key's file cannot be used.
     #[error(transparent)]
     File(#[from] FileError),
@@ -155,7 +124,7 @@ pub(crate) enum KeyRunError {
 pub(crate) fn run(args: &KeyRunArgs) -> Result<(), KeyRunError> {
     let profile = load_profile(&args.profile)?;
     let mut options = match &args.store.store {
-        Some(path) => Options::stored(profile, path, &protection(path, &args.store)?)?,
+        Some(path) => args.store.open(profile, path)?,
         None => Options::ephemeral(profile),
     };
     options = options.prompts(prompts(args)?);
@@ -318,19 +287,6 @@ fn load_profile(name: &str) -> Result<Profile, KeyRunError> {
     }
 }
 
-fn protection(path: &Path, args: &StoreArgs) -> Result<Protection, KeyRunError> {
-    match &args.passphrase_env {
-        Some(name) => match std::env::var(name) {
-            Ok(passphrase) if !passphrase.is_empty() => {
-                Ok(Protection::sealed(Passphrase::new(passphrase)))
-            }
-            _ => Err(KeyRunError::NoPassphrase(name.clone())),
-        },
-        None if args.insecure_plaintext => Ok(Protection::InsecurePlaintext),
-        None => Err(KeyRunError::Unprotected(path.to_owned())),
-    }
-}
-
 /// One line of JSON; `ctap::trace` masks what must not be seen.
 fn print_exchange(exchange: &Exchange) {
     let line = if exchange.u2f {
@@ -394,6 +350,11 @@ mod tests {
         assert!(parse("--unix /tmp/k --ephemeral --store f").is_err());
         assert!(parse("--unix /tmp/k --ephemeral --insecure-plaintext").is_err());
         assert!(parse("--unix /tmp/k --store f --insecure-plaintext --passphrase-env P").is_err());
+        assert!(
+            parse("--unix /tmp/k --store f --insecure-plaintext --passphrase keyring").is_err()
+        );
+        assert!(parse("--unix /tmp/k --store f --passphrase-env P --passphrase keyring").is_err());
+        assert!(parse("--unix /tmp/k --ephemeral --accept-rollback").is_err());
     }
 
     #[test]
@@ -419,11 +380,14 @@ mod tests {
     #[test]
     fn a_file_without_protection_is_refused_with_what_to_do() {
         let error = run(&parse("--unix /nonexistent/k --store f").unwrap()).unwrap_err();
-        assert!(matches!(error, KeyRunError::Unprotected(_)));
-        assert!(error.to_string().contains("--passphrase-env"));
+        assert!(matches!(error, KeyRunError::Protection(_)));
+        assert!(error.to_string().contains("--passphrase keyring"));
         let line = "--unix /nonexistent/k --store f --passphrase-env PINWARD_TEST_NO_SUCH_VARIABLE";
         let error = run(&parse(line).unwrap()).unwrap_err();
-        assert!(matches!(error, KeyRunError::NoPassphrase(_)));
+        assert!(
+            error.to_string().contains("PINWARD_TEST_NO_SUCH_VARIABLE"),
+            "{error}"
+        );
     }
 
     #[test]

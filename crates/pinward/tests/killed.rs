@@ -247,6 +247,7 @@ fn start(directory: &Path) -> (Child, HidKey<StreamPort<UnixStream>>) {
         .arg(&socket)
         .arg("--store")
         .arg(directory.join("key"))
+        .env("XDG_STATE_HOME", directory.join("state"))
         .stdin(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
