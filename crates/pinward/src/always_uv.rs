@@ -9,6 +9,7 @@ use crate::authorise::{self, Authority, PinArg};
 use crate::device::{self, DeviceArg};
 use crate::exit::Fault;
 use crate::say;
+use crate::say::noteln;
 
 /// Switches "always verify the user" of a key on or off.
 ///
@@ -45,7 +46,7 @@ pub(crate) fn run(args: &AlwaysUvArgs) -> Result<(), Fault> {
         Change::Already
     } else {
         for sentence in consequences(Setting::AlwaysUv(on), manager.info()) {
-            eprint!("{}", say::wrapped("- ", 2, &sentence));
+            say::note(&say::wrapped("- ", 2, &sentence));
         }
         let acfg = Permissions::AUTHENTICATOR_CONFIG;
         let Authority { token, .. } = authorise::authority(&mut manager, &args.pin, acfg)?;
@@ -56,7 +57,7 @@ pub(crate) fn run(args: &AlwaysUvArgs) -> Result<(), Fault> {
         Change::Already => " already",
         Change::Done => "",
     };
-    eprintln!("{}: always UV is {is}{already}.", listed.name());
+    noteln!("{}: always UV is {is}{already}.", listed.name());
     if args.json {
         let json = json!({
             "schema": "pinward.always-uv/1",

@@ -357,7 +357,7 @@ impl Link for Key {
                 say::note(&format!("Touch the key now: {name}\n"));
                 Interrupt::watch();
             }
-            if Interrupt::came() {
+            if is_cancelled() {
                 Waiting::Cancel
             } else {
                 Waiting::GoOn
@@ -367,6 +367,16 @@ impl Link for Key {
         Interrupt::leave();
         Ok(answer?)
     }
+}
+
+/// Has whatever waits for a key end, or lets the next one wait again.
+pub(crate) fn cancel(cancelled: bool) {
+    CAME.store(cancelled, Ordering::SeqCst);
+}
+
+/// Whether somebody called it off.
+pub(crate) fn is_cancelled() -> bool {
+    CAME.load(Ordering::SeqCst)
 }
 
 /// Ctrl-C while a key waits for a touch: the key is told, so that it does not go on blinking.
@@ -394,10 +404,6 @@ impl Interrupt {
                 }
             }
         });
-    }
-
-    fn came() -> bool {
-        CAME.load(Ordering::SeqCst)
     }
 
     fn leave() {

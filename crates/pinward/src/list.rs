@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::device::{self, Key, Listed};
 use crate::exit::{Exit, Fault};
 use crate::ledger::{self, Known};
+use crate::say::noteln;
 use crate::{say, show, table};
 
 /// Lists the security keys that are plugged in, with the state of their PIN.
@@ -54,7 +55,7 @@ pub(crate) fn run(args: &ListArgs) -> Result<(), Fault> {
         .collect();
     for row in &rows {
         if let Err(fault) = &row.facts {
-            eprintln!("pinward: {}: {fault}", row.listed.name());
+            noteln!("pinward: {}: {fault}", row.listed.name());
         }
     }
     if args.json {
@@ -67,7 +68,7 @@ pub(crate) fn run(args: &ListArgs) -> Result<(), Fault> {
         if args.csv {
             say::out(&table::csv(&head, &cells))?;
         } else if rows.is_empty() {
-            eprintln!("No security key is plugged in.");
+            noteln!("No security key is plugged in.");
         } else {
             say::out(&table::text(&head, &cells))?;
         }

@@ -9,6 +9,7 @@ mod confirm;
 mod create;
 mod demo;
 mod device;
+mod doctor;
 mod exit;
 mod explain;
 mod fido2_manage;
@@ -30,6 +31,7 @@ mod matrix;
 mod names;
 mod pair;
 mod passkeys;
+mod person;
 mod pin;
 mod policy;
 mod remember;
@@ -41,6 +43,7 @@ mod setting;
 mod show;
 mod table;
 mod touched;
+mod tui;
 mod wink;
 
 use std::process::ExitCode;
@@ -95,6 +98,8 @@ enum Command {
     Completions(completions::CompletionsArgs),
     Man(completions::ManArgs),
     Reset(reset::ResetArgs),
+    Tui(tui::TuiArgs),
+    Doctor(doctor::DoctorArgs),
     Wink(wink::WinkArgs),
     Fido2Manage(fido2_manage::Fido2ManageArgs),
 }
@@ -137,6 +142,9 @@ fn exit_code(failure: &(dyn std::error::Error + 'static)) -> u8 {
     if let Some(fault) = failure.downcast_ref::<exit::Fault>() {
         return fault.exit as u8;
     }
+    if let Some(key_run::KeyRunError::Protection(fault)) = failure.downcast_ref() {
+        return fault.exit as u8;
+    }
     if failure.is::<names::UnknownName>() || failure.is::<policy::WrongPolicy>() {
         2
     } else {
@@ -171,6 +179,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Completions(args) => Ok(completions::run(&args)?),
         Command::Man(args) => Ok(completions::man(&args)?),
         Command::Reset(args) => Ok(reset::run(&args)?),
+        Command::Tui(args) => Ok(tui::run(&args)?),
+        Command::Doctor(args) => Ok(doctor::run(&args)?),
         Command::Wink(args) => Ok(wink::run(&args)?),
         // Ends with exit codes of its own.
         Command::Fido2Manage(_) => Ok(()),

@@ -14,6 +14,7 @@ use crate::authorise::{self, PinArg};
 use crate::device::{self, DeviceArg, Key, Listed};
 use crate::exit::{Exit, Fault};
 use crate::remember::{self, Remembered};
+use crate::say::noteln;
 use crate::{say, table};
 
 /// The passkeys on a key.
@@ -370,7 +371,7 @@ fn list(open: &mut Open<'_, '_>, args: &ListArgs) -> Result<(), Fault> {
         existing,
         remaining,
     } = open.storage;
-    eprintln!(
+    noteln!(
         "{}: {existing} passkeys, room for {remaining} more.",
         open.listed.name()
     );
@@ -396,7 +397,7 @@ pub(crate) fn account(passkey: &Passkey) -> String {
     }
 }
 
-fn algorithm(alg: webauthn::cose::CoseAlgorithm) -> String {
+pub(crate) fn algorithm(alg: webauthn::cose::CoseAlgorithm) -> String {
     match alg.0 {
         -7 => "ES256".to_owned(),
         -8 => "EdDSA".to_owned(),

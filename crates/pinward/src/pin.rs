@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::authorise::{self, PinArg};
 use crate::device::{self, DeviceArg, Listed};
 use crate::exit::Fault;
+use crate::say::noteln;
 use crate::secret::{self, Named};
 use crate::{confirm, say, show};
 
@@ -134,7 +135,7 @@ fn report(
     as_json: bool,
     (changed, sentence): &Outcome,
 ) -> Result<(), Fault> {
-    eprintln!("{}: {sentence}", listed.name());
+    noteln!("{}: {sentence}", listed.name());
     if !as_json {
         return Ok(());
     }
@@ -242,7 +243,7 @@ fn min_length(args: &MinLengthArgs) -> Result<(), Fault> {
 
 fn state(setting: Setting<'_>, manager: &Manager<'_>) {
     for sentence in consequences(setting, manager.info()) {
-        eprint!("{}", say::wrapped("- ", 2, &sentence));
+        say::note(&say::wrapped("- ", 2, &sentence));
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::device::{self, DeviceArg, Key, Listed};
 use crate::exit::{Exit, Fault};
+use crate::say::noteln;
 use crate::{confirm, say, show};
 
 /// How often the bus is looked at.
@@ -45,19 +46,19 @@ pub(crate) fn run(args: &ResetArgs) -> Result<(), Fault> {
     let start = Instant::now();
     let begun = Reset::begin(identity, &info, transport, !args.now, Duration::ZERO);
     let (mut reset, mut output) = begun.map_err(fault)?;
-    eprintln!("{} ({}) will be erased.", listed.name(), listed.id);
+    noteln!("{} ({}) will be erased.", listed.name(), listed.id);
     for sentence in consequences(Setting::Reset, &info) {
-        eprint!("{}", say::wrapped("- ", 2, &sentence));
+        say::note(&say::wrapped("- ", 2, &sentence));
     }
     confirm::word(args.yes, "reset")?;
     loop {
         output = match output {
             Output::TakeOut => {
-                eprintln!("Take the key out now.");
+                noteln!("Take the key out now.");
                 watch(&mut reset, &listed, start)
             }
             Output::PutIn => {
-                eprintln!("Plug it in again.");
+                noteln!("Plug it in again.");
                 watch(&mut reset, &listed, start)
             }
             Output::Send => send(&mut reset, &listed, start)?,
@@ -83,6 +84,9 @@ fn identity(key: &mut Key) -> Result<(Identity, get_info::Response), Fault> {
 /// Looks until the state machine has something new to say.
 fn watch(reset: &mut Reset, listed: &Listed, start: Instant) -> Output {
     loop {
+        if device::is_cancelled() {
+            return Output::Done(Err(ResetError::Cancelled));
+        }
         let event = match current(listed) {
             None => Event::Gone,
             // A key that does not answer yet has just been plugged in.
@@ -111,7 +115,7 @@ fn current(listed: &Listed) -> Option<Listed> {
 fn send(reset: &mut Reset, listed: &Listed, start: Instant) -> Result<Output, Fault> {
     let listed = current(listed)
         .ok_or_else(|| Fault::new(Exit::NoKey, "the key has gone; it has not been reset"))?;
-    eprintln!(
+    noteln!(
         "Touch the key within {} seconds to erase it; take it out to keep it.",
         WINDOW.as_secs()
     );
@@ -141,7 +145,7 @@ fn read_back(listed: &Listed, as_json: bool) -> Result<(), Fault> {
     if manager.options().client_pin == Some(true) {
         return Err(ManageError::NotAsSaid("it still has a PIN").into());
     }
-    eprintln!("{}: the key has been reset.", listed.name());
+    noteln!("{}: the key has been reset.", listed.name());
     if as_json {
         let json = json!({
             "schema": "pinward.reset/1",

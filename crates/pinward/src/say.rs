@@ -2,39 +2,50 @@
 
 use std::error::Error;
 use std::io::{self, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Lines of text are no longer than this.
+use crate::person;
+
+/// Lines of text are no longer than this, if no screen is narrower.
 const WIDTH: usize = 88;
+
+static NARROWED: AtomicUsize = AtomicUsize::new(WIDTH);
+
+/// From now on lines have at most this many characters.
+pub(crate) fn narrow(width: usize) {
+    NARROWED.store(width.clamp(20, WIDTH), Ordering::Relaxed);
+}
 
 /// Writes all of it to the standard output.
 ///
 /// # Errors
 /// What the system says; a closed pipe is one of these, see [`is_closed_pipe`].
 pub(crate) fn out(text: &str) -> io::Result<()> {
+    if let Some(person) = person::current() {
+        person.print(text);
+        return Ok(());
+    }
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
 }
 
-/// Who hears notes instead of the standard error output.
-type Listener = Box<dyn FnMut(&str) + Send>;
-
-static LISTENER: Mutex<Option<Listener>> = Mutex::new(None);
-
-/// Says something to the person, beside what the command prints: on the standard error output, or
-/// wherever a screen shows it. The line ends are the text's own.
+/// Says something to the person, beside what the command prints: on the standard error output, or on
+/// the screen that takes its place. The line ends are the text's own.
 pub(crate) fn note(text: &str) {
-    match &mut *LISTENER.lock().unwrap_or_else(PoisonError::into_inner) {
-        Some(listener) => listener(text),
+    match person::current() {
+        Some(person) => person.note(text),
         None => eprint!("{text}"),
     }
 }
 
-/// Has notes go elsewhere from now on.
-pub(crate) fn listen(listener: Option<Listener>) {
-    *LISTENER.lock().unwrap_or_else(PoisonError::into_inner) = listener;
+/// [`note`], formatted, with an end of line.
+macro_rules! noteln {
+    ($($arg:tt)*) => {
+        $crate::say::note(&(format!($($arg)*) + "\n"))
+    };
 }
+pub(crate) use noteln;
 
 /// Whether the reader of our output has seen enough, as `head` does: no failure of ours.
 pub(crate) fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
@@ -47,9 +58,10 @@ pub(crate) fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
 pub(crate) fn wrapped(first: &str, indent: usize, text: &str) -> String {
     let mut lines = String::from(first);
     let mut column = first.chars().count();
+    let width = NARROWED.load(Ordering::Relaxed);
     for word in escaped(text).split(' ').filter(|word| !word.is_empty()) {
         let length = word.chars().count();
-        if column > indent && column + 1 + length > WIDTH {
+        if column > indent && column + 1 + length > width {
             lines.push('\n');
             lines.extend(std::iter::repeat_n(' ', indent));
             column = indent;

@@ -13,6 +13,7 @@ use std::str::FromStr;
 use zeroize::Zeroizing;
 
 use crate::exit::{Exit, Fault};
+use crate::person;
 
 /// The places, as the help and the refusals name them.
 pub(crate) const PLACES: &str = "env:NAME, stdin, fd:N, file:PATH or cmd:COMMAND";
@@ -177,6 +178,10 @@ fn line_of(from: &mut dyn Read, what: &str) -> Result<Zeroizing<String>, Fault> 
 
 /// Asks on the terminal, without echo.
 fn ask(prompt: &str) -> Result<Zeroizing<String>, Fault> {
+    if let Some(person) = person::current() {
+        let typed = person.secret(prompt);
+        return typed.ok_or_else(|| Fault::refused("no PIN was given; nothing was changed"));
+    }
     rpassword::prompt_password(prompt)
         .map(Zeroizing::new)
         .map_err(|_| {

@@ -1,8 +1,11 @@
 //! `pinward show`: everything about one key, and what each platform will do with it
 
+mod details;
+mod model;
 mod outlook;
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use clap::Args;
 use client::manage::{Manager, Retries, pin_policy};
@@ -10,8 +13,10 @@ use client::uv::KeyFacts;
 use ctap::{Command, Status, get_info, response_bytes, trace};
 use serde_json::{Value, json};
 
+use self::model::Model;
 use crate::device::{self, DeviceArg, Listed};
 use crate::exit::{Exit, Fault};
+use crate::remember::Remembered;
 use crate::{authorise, say};
 
 /// Says everything about a key: its PIN and the tries left, what it can do, and what each platform
@@ -22,6 +27,14 @@ use crate::{authorise, say};
 pub(crate) struct ShowArgs {
     #[command(flatten)]
     device: DeviceArg,
+    /// A FIDO metadata file (https://mds3.fidoalliance.org/ gives the newest), for the model and its
+    /// certification. Its signature is verified. Without: pinward/mds.jwt in your configuration
+    /// directory, if it is there.
+    #[arg(long, value_name = "FILE")]
+    mds: Option<PathBuf>,
+    /// Print every member of the key's getInfo as well.
+    #[arg(long, short)]
+    all: bool,
     /// Print JSON, schema `pinward.show/1`.
     #[arg(long)]
     json: bool,
@@ -36,6 +49,19 @@ struct Shown {
     retries: Option<Retries>,
     uv_retries: Option<u64>,
     facts: KeyFacts,
+    /// From the metadata.
+    model: Option<Model>,
+    /// What is remembered of it.
+    known: Option<Recognised>,
+    /// Every member as well.
+    all: bool,
+}
+
+/// A key whose persistent token is kept.
+struct Recognised {
+    identifier: String,
+    state: Option<String>,
+    unchanged: Option<bool>,
 }
 
 pub(crate) fn run(args: &ShowArgs) -> Result<(), Fault> {
@@ -44,7 +70,7 @@ pub(crate) fn run(args: &ShowArgs) -> Result<(), Fault> {
     let u2f = key.about().speaks_u2f();
     let mut rng = device::rng();
     let shown = match key.manager(&mut rng) {
-        Ok(manager) => Shown::of(listed, manager)?,
+        Ok(manager) => Shown::of(listed, manager, args)?,
         Err(fault) if fault.exit == Exit::NotSupported && u2f => Shown {
             listed,
             info: None,
@@ -52,6 +78,9 @@ pub(crate) fn run(args: &ShowArgs) -> Result<(), Fault> {
             retries: None,
             uv_retries: None,
             facts: KeyFacts::u2f_only(),
+            model: None,
+            known: None,
+            all: args.all,
         },
         Err(fault) => return Err(fault),
     };
@@ -84,7 +113,7 @@ pub(crate) fn aaguid(bytes: &[u8; 16]) -> String {
 }
 
 impl Shown {
-    fn of(listed: Listed, mut manager: Manager<'_>) -> Result<Self, Fault> {
+    fn of(listed: Listed, mut manager: Manager<'_>, args: &ShowArgs) -> Result<Self, Fault> {
         let retries = manager.pin_retries()?;
         let uv_retries = manager.uv_retries()?;
         let blocked = retries.is_some_and(|retries| retries.left == 0);
@@ -98,7 +127,16 @@ impl Shown {
             pin_blocked: blocked,
             ..KeyFacts::from_info(&info)
         };
+        let model = model::look_up(args.mds.as_deref(), info.aaguid)?;
+        let known = Remembered::of(&info).map(|remembered| Recognised {
+            state: remembered.state(&info),
+            unchanged: remembered.unchanged(&info),
+            identifier: remembered.known.identifier.unwrap_or_default(),
+        });
         Ok(Self {
+            model,
+            known,
+            all: args.all,
             listed,
             info: Some(info),
             pin,
@@ -131,6 +169,10 @@ impl Shown {
             },
             "uvTriesLeft": self.uv_retries,
             "getInfo": info,
+            "model": self.model.as_ref().map(Model::json),
+            "identifier": self.known.as_ref().map(|known| &known.identifier),
+            "credStoreState": self.known.as_ref().and_then(|known| known.state.as_ref()),
+            "passkeysChanged": self.known.as_ref().and_then(|known| Some(!known.unchanged?)),
             "platforms": outlook::json(self.facts),
         })
     }
@@ -159,7 +201,17 @@ impl Shown {
 
     fn about(&self, text: &mut String, info: &get_info::Response) {
         let options = info.options.clone().unwrap_or_default();
-        line(text, "Model", &format!("AAGUID {}", aaguid(&info.aaguid)));
+        match self.model.as_ref().map(Model::words) {
+            Some((name, words)) => {
+                line(
+                    text,
+                    "Model",
+                    &format!("{name}, AAGUID {}", aaguid(&info.aaguid)),
+                );
+                line(text, "Certified", &words);
+            }
+            None => line(text, "Model", &format!("AAGUID {}", aaguid(&info.aaguid))),
+        }
         if let Some(firmware) = info.firmware_version {
             line(text, "Firmware", &firmware.to_string());
         }
@@ -185,6 +237,18 @@ impl Shown {
             );
         }
         line(text, "Reset", &reset(info));
+        if let Some(known) = &self.known {
+            let words = match known.unchanged {
+                Some(true) => "; its passkeys are as they were when they were last listed",
+                Some(false) => "; its passkeys have CHANGED since they were last listed",
+                None => "",
+            };
+            line(text, "Identifier", &format!("{}{words}", known.identifier));
+        }
+        if self.all {
+            text.push_str("\nWhat the key says of itself\n");
+            text.push_str(&details::text(info));
+        }
     }
 
     fn pin_words(&self, info: &get_info::Response) -> String {

@@ -7,48 +7,10 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use common::{Pinward, SoftKey};
-use ctap::entities::{CredentialParameters, RpEntity, UserEntity};
-use ctap::make_credential;
+use common::{Pinward, SoftKey, register};
 use serde_json::json;
 use softkey::Options;
-use transport::host::{Address, Waiting};
 use transport::stream;
-
-/// Registers a discoverable credential, as a site would.
-fn register(key: &SoftKey, rp: &str, user: u8, name: &str) {
-    let request = make_credential::Request {
-        client_data_hash: [1; 32],
-        rp: RpEntity {
-            id: rp.to_owned(),
-            name: None,
-        },
-        user: UserEntity {
-            id: vec![user],
-            name: Some(name.to_owned()),
-            display_name: Some("A Person".to_owned()),
-        },
-        pub_key_cred_params: vec![CredentialParameters::public_key(
-            webauthn::cose::CoseAlgorithm::ES256,
-        )],
-        exclude_list: None,
-        extensions: None,
-        options: Some(make_credential::Options {
-            rk: Some(true),
-            up: None,
-            uv: None,
-        }),
-        pin_uv_auth_param: None,
-        pin_uv_auth_protocol: None,
-        enterprise_attestation: None,
-        attestation_formats_preference: None,
-    };
-    let request = ctap::request_bytes(ctap::Command::MakeCredential, &request.encode());
-    let address: Address = key.address().parse().unwrap();
-    let mut open = address.connect([9; 8]).unwrap();
-    let answer = open.ctap2(&request, &mut |_| Waiting::GoOn).unwrap();
-    assert_eq!(answer[0], 0);
-}
 
 /// Three passkeys, then the PIN 1234: before it, nobody asks for one.
 fn filled(profile: &str) -> SoftKey {

@@ -66,6 +66,9 @@ pub enum ResetError {
     /// This connection is not among `transportsForReset`.
     #[error("this key can be reset over another connection only, not over this one")]
     OtherTransport,
+    /// The person does not want it any more.
+    #[error("the reset was called off")]
+    Cancelled,
     /// Nobody took the key out.
     #[error("the key was not taken out in time")]
     NotTakenOut,

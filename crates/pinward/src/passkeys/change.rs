@@ -4,6 +4,7 @@ use client::manage::ManageError;
 
 use super::{DeleteArgs, Open, RenameArgs, account, details};
 use crate::exit::Fault;
+use crate::say::noteln;
 use crate::{confirm, say};
 
 pub(super) fn rename(open: &mut Open<'_, '_>, args: &RenameArgs) -> Result<(), Fault> {
@@ -13,7 +14,7 @@ pub(super) fn rename(open: &mut Open<'_, '_>, args: &RenameArgs) -> Result<(), F
     user.name = args.name.clone().or(user.name);
     user.display_name = args.display_name.clone().or(user.display_name);
     if user == passkey.user {
-        eprintln!("{}: it has that name already.", open.listed.name());
+        noteln!("{}: it has that name already.", open.listed.name());
     } else {
         open.manager
             .rename_passkey(&passkey.credential_id, user.clone(), &open.token)?;
@@ -24,10 +25,10 @@ pub(super) fn rename(open: &mut Open<'_, '_>, args: &RenameArgs) -> Result<(), F
             .find(|p| p.credential_id == passkey.credential_id);
         match now {
             Some(now) if now.user == user => {
-                eprintln!("{}: the passkey is renamed.", open.listed.name());
+                noteln!("{}: the passkey is renamed.", open.listed.name());
             }
             // Keys may cut long names (WebAuthn L3 §6.4.1).
-            Some(_) => eprintln!(
+            Some(_) => noteln!(
                 "{}: the passkey is renamed, but the key did not keep the whole name.",
                 open.listed.name()
             ),
@@ -66,7 +67,7 @@ pub(super) fn delete(open: &mut Open<'_, '_>, args: &DeleteArgs) -> Result<(), F
     {
         return Err(ManageError::NotAsSaid("the passkey is still there").into());
     }
-    eprintln!("{}: the passkey is deleted.", open.listed.name());
+    noteln!("{}: the passkey is deleted.", open.listed.name());
     if args.one.json {
         let all = open.all.clone();
         open.print(&all, true, details)?;

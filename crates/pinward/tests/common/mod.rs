@@ -10,9 +10,12 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use authenticator::Profile;
+use ctap::entities::{CredentialParameters, RpEntity, UserEntity};
+use ctap::make_credential;
 use serde_json::Value;
 use softkey::{Options, RunningKey};
 use tempfile::TempDir;
+use transport::host::{Address, Waiting};
 use transport::stream;
 
 /// A running key, which consents to everything.
@@ -32,6 +35,18 @@ impl SoftKey {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("key");
         let key = Options::ephemeral(profile)
+            .start(|inbox| stream::listen_unix(&path, inbox))
+            .unwrap();
+        Self { key, dir }
+    }
+
+    /// A key whose person is somebody else than [`softkey::AutoTouch`].
+    pub(crate) fn with_prompts(profile: &str, prompts: impl softkey::Prompts + 'static) -> Self {
+        let profile = authenticator::profile::find(profile).unwrap().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        let key = Options::ephemeral(profile)
+            .prompts(prompts)
             .start(|inbox| stream::listen_unix(&path, inbox))
             .unwrap();
         Self { key, dir }
@@ -176,4 +191,50 @@ impl Ran {
         serde_json::from_str(&self.out)
             .unwrap_or_else(|e| panic!("{}\n{e}\n{}", self.line, self.out))
     }
+}
+
+/// Registers a discoverable credential, as a site would.
+pub(crate) fn register(key: &SoftKey, rp: &str, user: u8, name: &str) {
+    register_with(key, rp, user, name, None);
+}
+
+/// The same, with extensions.
+pub(crate) fn register_with(
+    key: &SoftKey,
+    rp: &str,
+    user: u8,
+    name: &str,
+    extensions: Option<make_credential::ExtensionsInput>,
+) {
+    let request = make_credential::Request {
+        client_data_hash: [1; 32],
+        rp: RpEntity {
+            id: rp.to_owned(),
+            name: None,
+        },
+        user: UserEntity {
+            id: vec![user],
+            name: Some(name.to_owned()),
+            display_name: Some("A Person".to_owned()),
+        },
+        pub_key_cred_params: vec![CredentialParameters::public_key(
+            webauthn::cose::CoseAlgorithm::ES256,
+        )],
+        exclude_list: None,
+        extensions,
+        options: Some(make_credential::Options {
+            rk: Some(true),
+            up: None,
+            uv: None,
+        }),
+        pin_uv_auth_param: None,
+        pin_uv_auth_protocol: None,
+        enterprise_attestation: None,
+        attestation_formats_preference: None,
+    };
+    let request = ctap::request_bytes(ctap::Command::MakeCredential, &request.encode());
+    let address: Address = key.address().parse().unwrap();
+    let mut open = address.connect([9; 8]).unwrap();
+    let answer = open.ctap2(&request, &mut |_| Waiting::GoOn).unwrap();
+    assert_eq!(answer[0], 0);
 }
