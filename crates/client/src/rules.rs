@@ -464,7 +464,7 @@ rules! {
     always_uv: AlwaysUv,
     /// `create()`, `discouraged`, a key with a PIN that insists on verification.
     create_key_insists: KeyInsists,
-    /// The same for a key with built-in verification and no PIN.
+    /// The same for a key with built-in verification that is ready, whether it also has a PIN or not.
     create_key_insists_built_in: KeyInsists,
     /// `create()`, `discouraged`, a key with a PIN that would do without (`makeCredUvNotRqd`).
     make_cred_uv_not_rqd: MakeCredUvNotRqd,

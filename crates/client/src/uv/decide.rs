@@ -262,10 +262,10 @@ impl<'a> Decision<'a> {
             .push(words::key_insists(facts, self.discoverable));
         let usable = key.built_in_ready() || key.pin_ready();
         if facts.ceremony == Ceremony::Create && usable {
-            let fact = if key.client_pin == Some(true) {
-                &rules.create_key_insists
-            } else {
+            let fact = if key.built_in_ready() {
                 &rules.create_key_insists_built_in
+            } else {
+                &rules.create_key_insists
             };
             match fact.value {
                 KeyInsists::Ask => {
