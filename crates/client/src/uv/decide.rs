@@ -262,11 +262,15 @@ impl<'a> Decision<'a> {
             .push(words::key_insists(facts, self.discoverable));
         let usable = key.built_in_ready() || key.pin_ready();
         if facts.ceremony == Ceremony::Create && usable {
-            let fact = if key.built_in_ready() {
-                &rules.create_key_insists_built_in
-            } else {
-                &rules.create_key_insists
-            };
+            // Where nobody knows what becomes of a sensor, what is known of the PIN stands.
+            let built_in = &rules.create_key_insists_built_in;
+            let has_pin = key.client_pin == Some(true);
+            let fact =
+                if key.built_in_ready() && !(has_pin && built_in.value == KeyInsists::Unknown) {
+                    built_in
+                } else {
+                    &rules.create_key_insists
+                };
             match fact.value {
                 KeyInsists::Ask => {
                     self.reasons.push(fact.reason(words::INSISTS_ASK));
