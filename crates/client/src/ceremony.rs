@@ -11,6 +11,7 @@ use ctap::get_info;
 use rand_core::CryptoRng;
 use webauthn::options::{
     PublicKeyCredentialCreationOptionsJson, PublicKeyCredentialRequestOptionsJson,
+    UserVerificationRequirement,
 };
 use webauthn::origin::Origin;
 use webauthn::related_origins::{self, RelatedOrigins};
@@ -19,6 +20,7 @@ use webauthn::rp_id::RpIdError;
 use crate::create::CreateRequest;
 use crate::get::GetRequest;
 use crate::outcome::{Credential, Failure, FailureReason, Outcome};
+use crate::pin::{MIN_CODE_POINTS, Pin, PinError};
 use crate::policy::HostPolicy;
 use crate::profile::PlatformProfile;
 use crate::prompt::{Prompt, UserInput};
@@ -142,6 +144,13 @@ impl Request {
         }
     }
 
+    fn user_verification(&self) -> UserVerificationRequirement {
+        match self {
+            Self::Create(request) => request.user_verification,
+            Self::Get(request) => request.user_verification,
+        }
+    }
+
     pub(crate) fn client_data_hash(&self) -> &[u8; 32] {
         match self {
             Self::Create(request) => &request.client_data_hash,
@@ -227,6 +236,10 @@ pub struct Ceremony {
     /// When a U2F key is asked again.
     pub(crate) poll_at: Option<Duration>,
     keys: Vec<KeyId>,
+    /// A key will be laid on a reader, and only for a moment.
+    tap: bool,
+    /// The PIN that was typed before the key was there.
+    pub(crate) early_pin: Option<Pin>,
     pub(crate) selection: Option<Selection>,
     pub(crate) session: Option<Box<Session>>,
     pub(crate) steps: Vec<Step>,
@@ -273,6 +286,8 @@ impl Ceremony {
             deadline: None,
             poll_at: None,
             keys: Vec::new(),
+            tap: false,
+            early_pin: None,
             selection: None,
             session: None,
             steps: Vec::new(),
@@ -281,6 +296,15 @@ impl Ceremony {
             prompt: None,
             done: false,
         }
+    }
+
+    /// The key will be laid on a reader (NFC). A person takes it away as soon as something is to be
+    /// typed, so the PIN is asked before the key is there, if it may be wanted: one tap instead of
+    /// three. [`UserInput::NotNow`] is "my key has none".
+    #[must_use]
+    pub fn by_tap(mut self) -> Self {
+        self.tap = true;
+        self
     }
 
     /// Starts with the keys that are plugged in.
@@ -399,6 +423,7 @@ impl Ceremony {
 
     fn look_for_key(&mut self, rng: &mut dyn CryptoRng) {
         match self.keys.as_slice() {
+            [] if self.wants_early_pin() => self.ask_early_pin(None),
             [] => self.show(Prompt::InsertKey),
             [key] => {
                 let key = *key;
@@ -409,6 +434,39 @@ impl Ceremony {
                 self.select(&several);
             }
         }
+    }
+
+    fn wants_early_pin(&self) -> bool {
+        let discouraged = match self.request.as_deref() {
+            Ok(request) => request.user_verification() == UserVerificationRequirement::Discouraged,
+            Err(_) => true,
+        };
+        self.tap && self.early_pin.is_none() && self.steps.is_empty() && !discouraged
+    }
+
+    fn ask_early_pin(&mut self, error: Option<PinError>) {
+        self.show(Prompt::EnterPin {
+            retries: None,
+            previous_wrong: false,
+            error,
+            min_length: MIN_CODE_POINTS,
+        });
+    }
+
+    /// The PIN, before there is a key to check it.
+    fn on_early_pin(&mut self, input: &UserInput) {
+        if !matches!(self.prompt, Some(Prompt::EnterPin { .. })) {
+            return;
+        }
+        match input {
+            UserInput::Pin { pin } => match Pin::existing(pin.as_str()) {
+                Ok(pin) => self.early_pin = Some(pin),
+                Err(error) => return self.ask_early_pin(Some(error)),
+            },
+            UserInput::NotNow => {}
+            _ => return,
+        }
+        self.show(Prompt::InsertKey);
     }
 
     fn on_key_added(&mut self, key: KeyId, rng: &mut dyn CryptoRng) {
@@ -437,9 +495,12 @@ impl Ceremony {
             .as_ref()
             .is_some_and(|session| session.key == key)
         {
-            self.session = None;
+            // Taken off the reader while the PIN is being typed: it is for the next tap.
+            let typing = self.session.take().is_some_and(|s| s.is_typing_pin());
             self.poll_at = None;
-            self.look_for_key(rng);
+            if !(typing && self.tap && self.keys.is_empty()) {
+                self.look_for_key(rng);
+            }
         } else if self.keys.is_empty() && self.unrelated.is_none() {
             self.look_for_key(rng);
         }
@@ -458,12 +519,18 @@ impl Ceremony {
     }
 
     fn on_user(&mut self, input: UserInput, rng: &mut dyn CryptoRng) {
+        if self.tap && self.session.is_none() && self.selection.is_none() {
+            return self.on_early_pin(&input);
+        }
         self.with_session(|session, host| session.on_user(host, input, rng));
     }
 
     fn on_poll(&mut self) {
         if self.poll_at.is_some_and(|at| self.now >= at) {
             self.poll_at = None;
+            if self.selection.is_some() {
+                self.poll_candidates();
+            }
             self.with_session(|session, host| session.poll_u2f(host));
         }
     }

@@ -230,6 +230,11 @@ impl Session {
         }
     }
 
+    /// Whether the person is asked for the PIN that the key has.
+    pub(crate) fn is_typing_pin(&self) -> bool {
+        matches!(self.wait, Wait::User(Dialog::EnterPin))
+    }
+
     pub(crate) fn send(
         &mut self,
         host: &mut Ceremony,

@@ -23,6 +23,7 @@ use crate::outcome::{Credential, Failure, FailureReason};
 use crate::prompt::TouchPurpose;
 use crate::report::{DomExceptionName, Step};
 use crate::session::{AfterTouch, Session, U2F_POLL, Wait, bad_reply};
+use crate::touch::TOUCH_RP_ID;
 
 /// What a U2F key is asked.
 #[derive(Debug)]
@@ -134,12 +135,7 @@ impl Session {
     /// A registration for nobody: the only way to ask a U2F key for a touch alone.
     pub(crate) fn touch_by_u2f(&mut self, host: &mut Ceremony, after: AfterTouch) {
         self.show_touch(host, TouchPurpose::Select);
-        let nobody = sha256(b"touch.invalid");
-        let request = Request::Register {
-            challenge: [0; 32],
-            application: nobody,
-        };
-        self.send_u2f(host, &request, U2f::Touch(after));
+        self.send_u2f(host, &touch_by_registration(), U2f::Touch(after));
     }
 
     /// The key has not been touched yet: the same question again.
@@ -243,6 +239,14 @@ impl Session {
         let nothing = get_assertion::ExtensionsOutput::default();
         made.client_extension_results = self.get_outputs(get, &nothing, false);
         host.succeed(Credential::Authentication(Box::new(made)), false);
+    }
+}
+
+/// A registration that nobody will use.
+pub(crate) fn touch_by_registration() -> Request {
+    Request::Register {
+        challenge: [0; 32],
+        application: sha256(TOUCH_RP_ID.as_bytes()),
     }
 }
 

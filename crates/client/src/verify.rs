@@ -139,6 +139,12 @@ impl Session {
 
     fn ask_pin(&mut self, host: &mut Ceremony, previous_wrong: bool, error: Option<PinError>) {
         let first = !previous_wrong;
+        // Typed before the key was there. It is not spent on the last try: that is a choice to be made.
+        let early = host.early_pin.take().filter(|_| first && error.is_none());
+        if let Some(pin) = early.filter(|_| self.retries.is_none_or(|left| left > 1)) {
+            host.steps.push(Step::EnterPin);
+            return self.ask_key_agreement(host, Agreement::Token(pin));
+        }
         let shown = host.platform.rules.retries_shown_first.value.is_yes() || !first;
         host.show(Prompt::EnterPin {
             retries: self.retries.filter(|_| shown),
