@@ -11,7 +11,7 @@ use webauthn::cbor::{self, Value};
 use webauthn::cose::CoseAlgorithm;
 
 use crate::check::{Finding, Need, Outcome, failed, not_applicable};
-use crate::subject::{Person, Subject, Wire};
+use crate::subject::{Person, Subject};
 use crate::verify::sha256;
 
 /// The PIN that checks set: long enough for every minimum that keys are delivered with, and not
@@ -251,13 +251,6 @@ impl<'a> Bench<'a> {
     /// Lets time pass.
     pub(crate) fn wait(&mut self, seconds: f64) -> Outcome {
         Ok(self.key.advance(Duration::from_secs_f64(seconds))?)
-    }
-
-    /// The key as new, on a certain wire.
-    pub(crate) fn fresh(&mut self, wire: Wire) -> Outcome {
-        self.pin = None;
-        self.channel = 0;
-        Ok(self.key.fresh(wire)?)
     }
 
     /// Sends a report.

@@ -100,9 +100,11 @@ fn facts(subject: &mut dyn Subject) -> Result<Facts, Trouble> {
     let Some((ctap::Status::OK, members)) = split_response(&answer) else {
         return Ok(Facts::default());
     };
+    let unread =
+        |why: &dyn core::fmt::Debug| Trouble::Framing(format!("getInfo does not read: {why:?}"));
     Ok(Facts {
-        info: get_info::Response::decode(members).ok(),
-        raw: Value::decode(members).ok(),
+        info: Some(get_info::Response::decode(members).map_err(|e| unread(&e))?),
+        raw: Some(Value::decode(members).map_err(|e| unread(&e))?),
     })
 }
 

@@ -5,6 +5,6 @@ mod at_address;
 mod in_process;
 mod shipped;
 
-pub use at_address::AtAddress;
+pub use at_address::{AtAddress, Replug};
 pub use in_process::InProcess;
 pub use shipped::run_all;

@@ -370,6 +370,13 @@ pub(super) const CHECKS: &[Check] = &[
         },
     ),
     check(
+        "uv-retries.option-honest",
+        "CTAP 2.3 §6.4",
+        "A key that has the option uv, on or off, has a sensor with tries",
+        &[Has("uv"), On("pinUvAuthToken")],
+        |b| b.uv_retries().map(drop),
+    ),
+    check(
         "uv-retries.no-sensor",
         UV,
         "A key without a sensor does not know getUVRetries",
