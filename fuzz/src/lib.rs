@@ -21,7 +21,7 @@ use webauthn::response::{AuthenticationResponseJson, RegistrationResponseJson};
 
 mod key;
 
-pub use key::authenticator;
+pub use key::{authenticator, control};
 
 /// CTAP 2.3 §8: what passes as canonical is one item, has a tree, and the tree writes the same bytes.
 pub fn cbor(data: &[u8]) {
@@ -268,10 +268,39 @@ pub fn options_json(data: &[u8]) {
     );
 }
 
+/// A profile that loads is a key that answers getInfo with the versions that it says.
+fn profile_runs(profile: ::authenticator::Profile) {
+    use ::authenticator::{Authenticator, Channel, Env, MemoryStore, Progress, State};
+    use rand_core::SeedableRng;
+
+    let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(7);
+    let state = State::fresh(&mut rng);
+    let mut store = MemoryStore::new(&state);
+    let ctap2 = profile.ctap2;
+    // A batch name that makes no certificate is an error, not a panic.
+    let Ok(mut key) = Authenticator::new(profile, state, Duration::ZERO, &mut rng) else {
+        return;
+    };
+    let mut env = Env {
+        now: Duration::ZERO,
+        rng: &mut rng,
+        store: &mut store,
+    };
+    let Progress::Reply(answer) = key.handle(Channel(1), &[0x04], &mut env) else {
+        panic!("getInfo waits");
+    };
+    assert_eq!(answer[0] == 0, ctap2, "getInfo");
+    if ctap2 {
+        assert!(ctap::get_info::Response::decode(&answer[1..]).is_ok());
+    }
+}
+
 /// Platform and key profiles as TOML.
 pub fn profiles(data: &[u8]) {
     if let Ok(text) = std::str::from_utf8(data) {
         black_box(client::profile::PlatformProfile::from_toml(text)).ok();
-        black_box(::authenticator::profile::Profile::from_toml(text)).ok();
+        if let Ok(profile) = ::authenticator::profile::Profile::from_toml(text) {
+            profile_runs(profile);
+        }
     }
 }
