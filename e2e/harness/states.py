@@ -31,7 +31,8 @@ class Shelf:
             self.made[state, holds] = self._make(state, holds)
         store, credential = self.made[state, holds]
         shutil.copy(store, self.work / f"{name}.store")
-        key = Key(self.work, name, profile=self.profile, touch=False)
+        # Each cell begins with the same copy: a rollback, and meant.
+        key = Key(self.work, name, profile=self.profile, touch=False, extra=("--accept-rollback",))
         if state == "pin-auth-blocked":  # a power cycle ends it
             _wrong_pins(key, 3)
         return key, credential
