@@ -20,8 +20,7 @@ pub(crate) static PLATFORMS: LazyLock<Vec<Arc<PlatformProfile>>> =
 
 /// Every key model.
 static KEYS: LazyLock<Vec<Profile>> = LazyLock::new(|| {
-    lab::authenticator::profile::shipped()
-        .iter()
+    lab::authenticator::profile::all()
         .filter_map(|(_, text)| Profile::from_toml(text).ok())
         .collect()
 });
@@ -149,7 +148,8 @@ mod tests {
             lab::client::profile::shipped().len(),
             "platforms"
         );
-        assert_eq!(KEYS.len(), lab::authenticator::profile::shipped().len());
+        assert_eq!(KEYS.len(), lab::authenticator::profile::all().count());
+        KeyChoice::find("deviant-denies-uv", "pin-set").unwrap();
         platform(PLATFORM).unwrap();
         KeyChoice::find(KEY, "no-pin").unwrap();
     }

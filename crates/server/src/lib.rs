@@ -33,6 +33,7 @@ mod service;
 mod session;
 mod simulation;
 mod store;
+pub mod tokens;
 mod visitor;
 
 use std::future::Future;
@@ -51,7 +52,7 @@ use tokio::net::TcpListener;
 pub use config::{Config, Limits, Storage, default_database};
 pub use rp::policy::UserVerificationPolicy;
 pub use service::{Rate, Service, ServiceConfig, service_routes};
-pub use store::StoreError;
+pub use store::{StoreError, measure_store};
 pub use webauthn::options::ResidentKeyRequirement;
 
 use guard::Site;
@@ -127,6 +128,14 @@ pub enum ServeError {
         id: String,
         /// Why not.
         error: webauthn::rp_id::RpIdError,
+    },
+    /// The metadata of models.
+    #[error("cannot use the metadata {path}: {error}")]
+    Metadata {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        error: String,
     },
     /// The database.
     #[error(transparent)]

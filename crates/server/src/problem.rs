@@ -44,6 +44,11 @@ impl Problem {
         self
     }
 
+    /// What was found, in words.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// A check of the relying party said no: `code` names the check.
     pub(crate) fn refused(code: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
         Self {
@@ -141,6 +146,10 @@ kinds! {
     REAUTHENTICATION_NEEDED = FORBIDDEN "reauthentication-needed" "Authenticate again for this";
     /// The session was begun without the user verification that something sensitive needs.
     USER_VERIFICATION_NEEDED = FORBIDDEN "user-verification-needed" "Authenticate with user verification for this";
+    /// No bearer token, or none that is known.
+    TOKEN_MISSING = UNAUTHORIZED "token-missing" "A token is needed";
+    /// The token may not do this.
+    SCOPE_MISSING = FORBIDDEN "scope-missing" "The token may not do this";
     /// No session cookie.
     SESSION_MISSING = UNAUTHORIZED "session-missing" "There is no session";
     /// No such route.

@@ -18,6 +18,7 @@
 //! # }
 //! ```
 
+mod admin;
 mod authentication;
 mod credentials;
 mod metrics;
@@ -31,10 +32,13 @@ mod strangers;
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::FromRef;
+use rp::TrustAnchors;
+use rp::metadata::{self, FIDO_ALLIANCE, Metadata};
 use rp::policy::UserVerificationPolicy;
 use tokio::net::TcpListener;
 use webauthn::options::ResidentKeyRequirement;
@@ -66,6 +70,9 @@ pub struct ServiceConfig {
     pub resident_key: ResidentKeyRequirement,
     /// Where the records live.
     pub storage: Storage,
+    /// A BLOB of the FIDO Metadata Service. With it, new credentials are asked for their attestation:
+    /// one that is there must lead to a root of its model, and models with a bad status are refused.
+    pub metadata: Option<PathBuf>,
     /// How long a session lasts.
     pub session_lifetime: Duration,
     /// How long after an authentication a session may still change credentials.
@@ -105,6 +112,7 @@ impl ServiceConfig {
                 _ => ResidentKeyRequirement::Discouraged,
             },
             storage,
+            metadata: None,
             session_lifetime: Duration::from_secs(12 * 3600),
             fresh_for: Duration::from_secs(10 * 60),
             address_rate: Rate::new(60, 60),
@@ -125,6 +133,7 @@ struct Rules {
     resident_key: ResidentKeyRequirement,
     session_lifetime: u64,
     fresh_for: u64,
+    anchors: TrustAnchors,
 }
 
 /// What every handler can reach.
@@ -167,6 +176,7 @@ impl Service {
         site.any_host = &["/health", "/metrics"];
         let relying_party =
             crate::relying_party(&site, config.rp_id.as_deref(), config.name.as_str())?;
+        let anchors = anchors(config.metadata.as_deref())?;
         let store = Store::open(&config.storage).await?;
         let strangers = Strangers::open(&store).await?;
         let context = Context {
@@ -175,6 +185,7 @@ impl Service {
                 resident_key: config.resident_key,
                 session_lifetime: config.session_lifetime.as_secs(),
                 fresh_for: config.fresh_for.as_secs(),
+                anchors,
             }),
             rates: Arc::new(Rates::new(
                 store.clone(),
@@ -238,6 +249,28 @@ impl Service {
         store.close().await;
         served
     }
+}
+
+/// The roots that the metadata knows; none without.
+fn anchors(path: Option<&Path>) -> Result<TrustAnchors, ServeError> {
+    let Some(path) = path else {
+        return Ok(TrustAnchors::none());
+    };
+    let wrong = |error: &dyn std::fmt::Display| ServeError::Metadata {
+        path: path.to_owned(),
+        error: error.to_string(),
+    };
+    let bytes = std::fs::read(path).map_err(|error| wrong(&error))?;
+    let root = metadata::fido_alliance_root().map_err(|error| wrong(&error))?;
+    let now = crate::store::unix_now();
+    let read = Metadata::read(&bytes, &root, FIDO_ALLIANCE, now).map_err(|error| wrong(&error))?;
+    if read.is_outdated(now, 0) {
+        tracing::warn!(
+            next_update = %read.next_update(),
+            "the metadata is older than it should be: fetch it anew"
+        );
+    }
+    Ok(TrustAnchors::none().with_metadata(Arc::new(read)))
 }
 
 /// Removes what is over, for as long as the service runs. Every node does it; it does no harm.

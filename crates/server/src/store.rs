@@ -5,11 +5,13 @@
 //! (`DELETE ... RETURNING`), so it is answered once whatever happens next. A row belongs to one
 //! visitor, account or realm, and every query names it.
 
+mod admin;
 mod audit;
 mod ceremonies;
 mod connect;
 mod credentials;
 mod group;
+mod measure;
 mod meters;
 mod sessions;
 #[cfg(test)]
@@ -24,10 +26,12 @@ use crate::config::Storage;
 use crate::problem::{DATABASE_UNREACHABLE, Problem};
 use crate::visitor::Visitor;
 
+pub use admin::Token;
 pub(crate) use audit::{Entry, Event};
-use connect::{Engine, Tx};
 pub(crate) use ceremonies::{CeremonyRow, Line, NewCeremony, Outcome, TakeError};
+use connect::{Engine, Tx};
 pub(crate) use credentials::{AddError, DeleteError, StoredCredential, User};
+pub use measure::measure_store;
 pub(crate) use meters::Metered;
 pub(crate) use sessions::{Method, NewSession, Session};
 
@@ -176,7 +180,10 @@ fn failed(error: sqlx::Error) -> Problem {
         // PostgreSQL, class 57P: it is shutting down, starting or was told to end us; class 40: two
         // transactions were in each other's way; class 08: the connection.
         E::Database(error) => error.code().is_some_and(|code| {
-            code.len() == 5 && ["57P", "40", "08", "53"].iter().any(|class| code.starts_with(class))
+            code.len() == 5
+                && ["57P", "40", "08", "53"]
+                    .iter()
+                    .any(|class| code.starts_with(class))
         }),
         _ => false,
     };

@@ -89,8 +89,7 @@ pub(super) async fn options(
         handle: &asked.handle,
         credentials: &asked.credentials,
     });
-    let mut policy = AuthenticationPolicy::new(rule);
-    policy.timeout = ceremony::timeout(base);
+    let policy = policy(&context, rule);
     let now = unix_now();
     let (options, state) =
         authentication::begin(&base.relying_party, policy, who, now, &mut crate::rng())
@@ -102,6 +101,13 @@ pub(super) async fn options(
     };
     let id = ceremony::store(base, visitor, CEREMONY, &pending, None).await?;
     Ok(axum::Json(Begun::new(id, options)))
+}
+
+/// What a sign-in under this rule demands.
+pub(super) fn policy(context: &Context, rule: UserVerificationPolicy) -> AuthenticationPolicy {
+    let mut policy = AuthenticationPolicy::new(rule);
+    policy.timeout = ceremony::timeout(&context.base);
+    policy
 }
 
 /// The account of this name, or the one that a stranger would have. Both take the same queries.

@@ -26,21 +26,22 @@ pub(super) async fn list(
 ) -> Result<axum::Json<Value>, Problem> {
     let mut credentials = Vec::new();
     for stored in context.base.store.credentials(&session.user).await? {
-        credentials.push(shown(&context, &session, &stored).await?);
+        let current = session.credential.as_deref();
+        credentials.push(shown(&context, &session.user.handle, current, &stored).await?);
     }
     Ok(axum::Json(json!({ "credentials": credentials })))
 }
 
-async fn shown(
+/// A credential, its latest uses with them; `current` is the one that the session was begun with.
+pub(super) async fn shown(
     context: &Context,
-    session: &Session,
+    user: &[u8],
+    current: Option<&[u8]>,
     stored: &StoredCredential,
 ) -> Result<Value, Problem> {
     let record = record(stored)?;
     let store = &context.base.store;
-    let uses = store
-        .uses(&session.user.handle, &stored.id, MOST_USES)
-        .await?;
+    let uses = store.uses(user, &stored.id, MOST_USES).await?;
     let uses: Vec<Value> = uses
         .iter()
         .map(|one| json!({ "at": one.at, "event": one.event, "userVerified": one.user_verified }))
@@ -50,7 +51,7 @@ async fn shown(
         "label": stored.label,
         "createdAt": stored.created_at,
         "lastUsedAt": stored.last_used_at,
-        "current": session.credential.as_ref() == Some(&stored.id),
+        "current": current == Some(&stored.id),
         "discoverable": record.discoverable,
         "uvInitialized": record.uv_initialized,
         "backupEligible": record.backup_eligible,

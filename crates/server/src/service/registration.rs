@@ -2,14 +2,14 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use rp::policy::RegistrationPolicy;
+use rp::Refusal;
+use rp::policy::{AttestationTrustPolicy, RegistrationPolicy};
 use rp::registration::{self, ChallengeState, Verdict};
-use rp::{Refusal, TrustAnchors};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use webauthn::options::{
-    AuthenticationExtensionsClientInputsJson, PublicKeyCredentialCreationOptionsJson,
-    PublicKeyCredentialUserEntity,
+    AttestationConveyancePreference, AuthenticationExtensionsClientInputsJson,
+    PublicKeyCredentialCreationOptionsJson, PublicKeyCredentialUserEntity,
 };
 use webauthn::response::RegistrationResponseJson;
 
@@ -104,10 +104,15 @@ async fn newcomer(context: &Context, name: &str) -> Result<User, Problem> {
     })
 }
 
-fn policy(context: &Context) -> RegistrationPolicy {
+/// What a registration demands.
+pub(super) fn policy(context: &Context) -> RegistrationPolicy {
     let mut policy = RegistrationPolicy::new(context.rules.user_verification);
     policy.resident_key = context.rules.resident_key;
     policy.timeout = ceremony::timeout(&context.base);
+    if !context.rules.anchors.is_empty() {
+        policy.attestation = AttestationConveyancePreference::Direct;
+        policy.attestation_trust = AttestationTrustPolicy::TrustedIfPresent;
+    }
     policy.extensions = Some(AuthenticationExtensionsClientInputsJson {
         cred_props: Some(true),
         ..AuthenticationExtensionsClientInputsJson::default()
@@ -135,8 +140,8 @@ pub(super) async fn verification(
         return Err(Problem::new(&SESSION_MISSING, "Sign in again."));
     }
     let taken = store.is_registered(&response.raw_id).await?;
-    let anchors = TrustAnchors::none();
-    let finished = registration::finish(pending.state, response, taken, &anchors, unix_now());
+    let anchors = &context.rules.anchors;
+    let finished = registration::finish(pending.state, response, taken, anchors, unix_now());
     let verdict = match finished {
         Ok(verdict) => verdict,
         Err(refusal) => return Err(refuse(&context, id, &user, &refusal).await),

@@ -7,7 +7,9 @@ use axum::http::Method;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::{MethodRouter, delete, get, patch, post};
 
-use super::{Context, authentication, credentials, monitor, rate, recovery, registration, session};
+use super::{
+    Context, admin, authentication, credentials, monitor, rate, recovery, registration, session,
+};
 use crate::visitor::{self, Welcome};
 use crate::{guard, page};
 
@@ -57,6 +59,16 @@ pub(super) fn table() -> Vec<Route> {
         ),
         route("POST", "/api/recovery-codes", post(recovery::make)),
         route("POST", "/api/recovery", post(recovery::redeem)),
+        route("GET", "/api/admin/users", get(admin::users)),
+        route("GET", "/api/admin/users/{id}", get(admin::user)),
+        route(
+            "DELETE",
+            "/api/admin/users/{id}",
+            delete(admin::remove_user),
+        ),
+        route("GET", "/api/admin/audit", get(admin::audit)),
+        route("GET", "/api/admin/models", get(admin::models)),
+        route("GET", "/api/admin/policies", get(admin::policies)),
         route("GET", "/health", get(monitor::health)),
         route("GET", "/metrics", get(monitor::metrics)),
         route("GET", "/openapi.json", get(monitor::openapi)),

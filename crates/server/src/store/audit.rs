@@ -22,6 +22,8 @@ pub(crate) enum Event {
     SignedOut,
     /// A credential was deleted.
     CredentialDeleted,
+    /// An operator deleted the account.
+    AccountDeleted,
     /// New recovery codes were made, and the old ones forgotten.
     RecoveryCodesMade,
     /// A recovery code was used.
@@ -39,6 +41,7 @@ impl Event {
             Self::SignInRefused => "sign-in-refused",
             Self::SignedOut => "signed-out",
             Self::CredentialDeleted => "credential-deleted",
+            Self::AccountDeleted => "account-deleted",
             Self::RecoveryCodesMade => "recovery-codes-made",
             Self::Recovered => "recovered",
             Self::RecoveryRefused => "recovery-refused",
@@ -135,10 +138,7 @@ impl Store {
     }
 }
 
-pub(super) async fn insert(
-    tx: &mut sqlx::AnyConnection,
-    entry: &Entry<'_>,
-) -> Result<(), Problem> {
+pub(super) async fn insert(tx: &mut sqlx::AnyConnection, entry: &Entry<'_>) -> Result<(), Problem> {
     sqlx::query(
         "INSERT INTO audit (at, event, \"user\", user_name, credential, aaguid, user_verified, code, \
          ceremony) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",

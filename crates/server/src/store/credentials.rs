@@ -323,22 +323,25 @@ pub(super) async fn insert_credential(
 ) -> Result<(), AddError> {
     let fault = |error| AddError::Problem(failed(error));
     lock_user(&mut *tx, &user.handle).await.map_err(fault)?;
-    sqlx::query("INSERT INTO credentials (id, \"user\", record, created_at) VALUES ($1, $2, $3, $4)")
-        .bind(&credential.id)
-        .bind(&user.handle)
-        .bind(&credential.record)
-        .bind(integer(credential.created_at))
-        .execute(&mut *tx)
-        .await
-        .map_err(|error| match &error {
-            sqlx::Error::Database(e) if e.is_unique_violation() => AddError::Taken,
-            _ => fault(error),
-        })?;
-    let credentials: i64 = sqlx::query_scalar("SELECT count(*) FROM credentials WHERE \"user\" = $1")
-        .bind(&user.handle)
-        .fetch_one(tx)
-        .await
-        .map_err(fault)?;
+    sqlx::query(
+        "INSERT INTO credentials (id, \"user\", record, created_at) VALUES ($1, $2, $3, $4)",
+    )
+    .bind(&credential.id)
+    .bind(&user.handle)
+    .bind(&credential.record)
+    .bind(integer(credential.created_at))
+    .execute(&mut *tx)
+    .await
+    .map_err(|error| match &error {
+        sqlx::Error::Database(e) if e.is_unique_violation() => AddError::Taken,
+        _ => fault(error),
+    })?;
+    let credentials: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM credentials WHERE \"user\" = $1")
+            .bind(&user.handle)
+            .fetch_one(tx)
+            .await
+            .map_err(fault)?;
     if credentials > i64::from(limits.credentials_per_user) {
         return Err(AddError::Problem(Problem::new(
             &LIMIT_REACHED,

@@ -66,7 +66,9 @@ impl Store {
                 .fetch_optional(&mut *tx)
                 .await
                 .map_err(failed)?;
-        let wait = paid.unwrap_or(now).saturating_sub(now.saturating_add(credit));
+        let wait = paid
+            .unwrap_or(now)
+            .saturating_sub(now.saturating_add(credit));
         let wait = u64::try_from(wait).unwrap_or(0).max(1);
         Ok(Err(Duration::from_millis(wait)))
     }
@@ -74,10 +76,7 @@ impl Store {
     /// Removes what is over: sessions, challenges, meters that are paid for.
     pub(crate) async fn sweep(&self, now: u64) -> Result<(), Problem> {
         for (statement, before) in [
-            (
-                "DELETE FROM sessions WHERE expires_at <= $1",
-                integer(now),
-            ),
+            ("DELETE FROM sessions WHERE expires_at <= $1", integer(now)),
             (
                 "DELETE FROM challenges WHERE expires_at <= $1",
                 integer(now),

@@ -223,13 +223,15 @@ impl Store {
             .await
             .map_err(failed)?;
         for hash in hashes {
-            sqlx::query("INSERT INTO recovery_codes (hash, \"user\", created_at) VALUES ($1, $2, $3)")
-                .bind(hash.as_slice())
-                .bind(&user.handle)
-                .bind(integer(now))
-                .execute(&mut *tx)
-                .await
-                .map_err(failed)?;
+            sqlx::query(
+                "INSERT INTO recovery_codes (hash, \"user\", created_at) VALUES ($1, $2, $3)",
+            )
+            .bind(hash.as_slice())
+            .bind(&user.handle)
+            .bind(integer(now))
+            .execute(&mut *tx)
+            .await
+            .map_err(failed)?;
         }
         audit::insert(&mut tx, &Entry::now(Event::RecoveryCodesMade).by(user)).await?;
         tx.commit().await.map_err(failed)
