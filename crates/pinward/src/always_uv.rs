@@ -66,7 +66,7 @@ pub(crate) fn run(args: &AlwaysUvArgs) -> Result<(), Fault> {
             "alwaysUv": manager.always_uv()?,
             "versions": manager.info().versions,
         });
-        say::out(&format!("{json:#}\n"))?;
+        say::json(&json)?;
     }
     Ok(())
 }

@@ -181,7 +181,7 @@ fn deliver(blob: &[u8], args: &GetArgs) -> Result<(), Fault> {
             "bytes": blob.len(),
             "blob": base64url::encode(blob),
         });
-        return Ok(say::out(&format!("{json:#}\n"))?);
+        return Ok(say::json(&json)?);
     }
     let Some(path) = &args.out else {
         let mut stdout = std::io::stdout().lock();
@@ -320,7 +320,7 @@ fn print(
             "strangers": strangers,
             "blobs": list,
         });
-        return Ok(say::out(&format!("{json:#}\n"))?);
+        return Ok(say::json(&json)?);
     }
     let rows: Vec<_> = with_key
         .iter()

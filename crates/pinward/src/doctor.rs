@@ -86,7 +86,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<(), Fault> {
             })
             .collect();
         let json = json!({ "schema": "pinward.doctor/1", "findings": list });
-        say::out(&format!("{json:#}\n"))?;
+        say::json(&json)?;
     } else {
         say::out(&text(&findings))?;
     }

@@ -271,7 +271,7 @@ impl Open<'_, '_> {
                 "maxNameBytes": self.sensor.max_name,
                 "fingerprints": fingers,
             });
-            return Ok(say::out(&format!("{json:#}\n"))?);
+            return Ok(say::json(&json)?);
         }
         let rows: Vec<_> = self
             .all

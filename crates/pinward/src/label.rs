@@ -193,7 +193,7 @@ fn print(all: &[Known], as_json: bool, csv: bool) -> Result<(), Fault> {
             })
             .collect();
         let json = json!({ "schema": "pinward.labels/1", "keys": keys });
-        return Ok(say::out(&format!("{json:#}\n"))?);
+        return Ok(say::json(&json)?);
     }
     let cell = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     let rows: Vec<_> = all

@@ -61,7 +61,7 @@ pub(crate) fn run(args: &ListArgs) -> Result<(), Fault> {
     if args.json {
         let keys: Vec<_> = rows.iter().map(Row::json).collect();
         let list = json!({ "schema": "pinward.list/1", "keys": keys });
-        say::out(&format!("{list:#}\n"))?;
+        say::json(&list)?;
     } else {
         let head = ["NO", "ID", "LABEL", "NAME", "PIN", "VERSIONS", "WHERE"];
         let cells: Vec<_> = rows.iter().map(Row::cells).collect();

@@ -186,7 +186,7 @@ fn print(
             "accounts": accounts,
             "unknown": ["non-discoverable credentials", "U2F registrations"],
         });
-        return Ok(say::out(&format!("{json:#}\n"))?);
+        return Ok(say::json(&json)?);
     }
     let head = ["SITE", "ACCOUNT", "WHERE"];
     let cells: Vec<_> = rows

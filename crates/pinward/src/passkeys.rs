@@ -247,7 +247,7 @@ fn changed(args: &ChangedArgs) -> Result<(), Fault> {
             "changed": !unchanged,
             "listedAt": remembered.and_then(|remembered| remembered.known.listed_at),
         });
-        say::out(&format!("{json:#}\n"))?;
+        say::json(&json)?;
     }
     if unchanged {
         say::note("The passkeys are as they were when they were last listed.\n");
@@ -335,7 +335,7 @@ impl Open<'_, '_> {
             "remaining": self.storage.remaining,
             "passkeys": list,
         });
-        Ok(say::out(&format!("{json:#}\n"))?)
+        Ok(say::json(&json)?)
     }
 
     /// Looks again, so that what is reported is true.

@@ -150,7 +150,7 @@ fn report(
         "minLength": policy.min_length,
         "mustChange": manager.info().force_pin_change,
     });
-    Ok(say::out(&format!("{pin:#}\n"))?)
+    Ok(say::json(&pin)?)
 }
 
 fn set(manager: &mut Manager<'_>, args: &SetArgs) -> Result<Outcome, Fault> {

@@ -154,7 +154,7 @@ fn read_back(listed: &Listed, as_json: bool) -> Result<(), Fault> {
             "pin": show::pin_state(&manager),
             "alwaysUv": manager.options().always_uv,
         });
-        say::out(&format!("{json:#}\n"))?;
+        say::json(&json)?;
     }
     Ok(())
 }

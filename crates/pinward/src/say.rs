@@ -30,6 +30,27 @@ pub(crate) fn out(text: &str) -> io::Result<()> {
     stdout.flush()
 }
 
+/// Prints JSON. Within its strings, what would act on a terminal or is not seen is escaped.
+pub(crate) fn json(value: &serde_json::Value) -> io::Result<()> {
+    out(&json_text(value))
+}
+
+fn json_text(value: &serde_json::Value) -> String {
+    let text = format!("{value:#}\n");
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        // Ends of lines are between the members; those in strings are escaped already.
+        if c == '\n' || !is_hidden(c) {
+            safe.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            safe.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+    safe
+}
+
 /// Says something to the person, beside what the command prints: on the standard error output, or on
 /// the screen that takes its place. The line ends are the text's own.
 pub(crate) fn note(text: &str) {
@@ -110,6 +131,20 @@ mod tests {
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH));
         assert!(text.lines().skip(1).all(|line| line.starts_with("  word")));
         assert_eq!(text.matches("word").count(), 60);
+    }
+
+    #[test]
+    fn json_says_the_same_without_acting_on_a_terminal() {
+        let value = serde_json::json!({ "a": "x\u{9b}2J\u{202e}\u{e0041}\n\u{1b}ö" });
+        let text = json_text(&value);
+        assert!(
+            text.contains("x\\u009b2J\\u202e\\udb40\\udc41\\n\\u001bö"),
+            "{text}"
+        );
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&text).ok(),
+            Some(value)
+        );
     }
 
     #[test]

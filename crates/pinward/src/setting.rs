@@ -66,7 +66,7 @@ pub(crate) fn run(command: &EnterpriseCommand) -> Result<(), Fault> {
             "changed": change == Change::Done,
             "enterpriseAttestation": manager.enterprise_attestation()?,
         });
-        say::out(&format!("{json:#}\n"))?;
+        say::json(&json)?;
     }
     Ok(())
 }

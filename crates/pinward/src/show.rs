@@ -85,7 +85,7 @@ pub(crate) fn run(args: &ShowArgs) -> Result<(), Fault> {
         Err(fault) => return Err(fault),
     };
     if args.json {
-        return Ok(say::out(&format!("{:#}\n", shown.json()))?);
+        return Ok(say::json(&shown.json())?);
     }
     Ok(say::out(&shown.text())?)
 }

@@ -34,7 +34,7 @@ pub(super) fn run(open: &mut Open<'_, '_>, args: &OneArgs) -> Result<(), Fault> 
             "cose": base64url::encode(cose.encode()),
             "pem": pem,
         });
-        return Ok(say::out(&format!("{json:#}\n"))?);
+        return Ok(say::json(&json)?);
     }
     let pem = pem.ok_or_else(|| {
         Fault::new(
