@@ -6,6 +6,7 @@ mod blobs;
 mod ceremony;
 mod completions;
 mod confirm;
+mod conformance;
 mod create;
 mod demo;
 mod device;
@@ -101,6 +102,7 @@ enum Command {
     Tui(tui::TuiArgs),
     Doctor(doctor::DoctorArgs),
     Wink(wink::WinkArgs),
+    Conformance(conformance::ConformanceArgs),
     Fido2Manage(fido2_manage::Fido2ManageArgs),
 }
 
@@ -155,7 +157,7 @@ fn exit_code(failure: &(dyn std::error::Error + 'static)) -> u8 {
 fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Demo(args) => Ok(demo::run(&args)?),
-        Command::Serve(args) => Ok(serve::run(*args)?),
+        Command::Serve(args) => serve::run(*args),
         Command::Explain(args) => explain::run(&args),
         Command::Matrix(args) => matrix::run(&args),
         Command::Policy(command) => policy::run(&command),
@@ -182,6 +184,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Tui(args) => Ok(tui::run(&args)?),
         Command::Doctor(args) => Ok(doctor::run(&args)?),
         Command::Wink(args) => Ok(wink::run(&args)?),
+        Command::Conformance(args) => Ok(conformance::run(&args)?),
         // Ends with exit codes of its own.
         Command::Fido2Manage(_) => Ok(()),
     }
