@@ -16,6 +16,7 @@ pub mod options;
 mod owner;
 pub mod power;
 mod scenario;
+mod verbatim;
 
 /// The rooms that the lab joins, for those who only join the lab.
 pub use {authenticator, client};

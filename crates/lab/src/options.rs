@@ -10,14 +10,25 @@ use webauthn::options::{
 
 use crate::scenario::{Ceremony, Request};
 
+/// The options as they stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verbatim {
+    /// Of `create()`.
+    Create(Box<PublicKeyCredentialCreationOptionsJson>),
+    /// Of `get()`.
+    Get(Box<PublicKeyCredentialRequestOptionsJson>),
+}
+
 /// What was read in a site's options.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SiteOptions {
-    /// The request that comes closest.
+    /// The options themselves; none for a request by words.
+    pub verbatim: Option<Verbatim>,
+    /// The request that comes closest, for comparisons with what the parties could change.
     pub request: Request,
     /// The RP ID, where the site names one.
     pub rp_id: Option<String>,
-    /// What the request of the lab leaves out or takes for something else, one sentence each.
+    /// What the comparisons leave out or take for something else, one sentence each.
     pub remarks: Vec<String>,
 }
 
@@ -45,11 +56,11 @@ impl SiteOptions {
             value = inner.take();
         }
         let extensions = value.get("extensions").and_then(Value::as_object);
-        let mut remarks: Vec<String> = extensions
+        let remarks: Vec<String> = extensions
             .into_iter()
             .flat_map(serde_json::Map::keys)
             .filter(|name| name.as_str() != "credProps")
-            .map(|name| format!("The extension {name} is left out."))
+            .map(|name| format!("The advice leaves the extension {name} out."))
             .collect();
         // Only create() has a user.
         if value.get("user").is_some() || value.get("pubKeyCredParams").is_some() {
@@ -57,10 +68,8 @@ impl SiteOptions {
         }
         let options: PublicKeyCredentialRequestOptionsJson = serde_json::from_value(value)?;
         let discoverable = options.allow_credentials.is_empty();
-        if !discoverable {
-            remarks.push("The key is taken to hold one of the allowed credentials.".to_owned());
-        }
         Ok(Self {
+            verbatim: Some(Verbatim::Get(Box::new(options.clone()))),
             request: Request {
                 ceremony: Ceremony::Get,
                 user_verification: policy(options.effective_user_verification()),
@@ -76,13 +85,14 @@ impl SiteOptions {
         key: &Profile,
         mut remarks: Vec<String>,
     ) -> Result<Self, OptionsError> {
+        let verbatim = Some(Verbatim::Create(Box::new(options.clone())));
         let user_verification = policy(options.effective_user_verification());
         let selection = options.authenticator_selection.unwrap_or_default();
         if selection.authenticator_attachment == Some(AuthenticatorAttachment::Platform) {
             return Err(OptionsError::PlatformAuthenticator);
         }
         if !options.exclude_credentials.is_empty() {
-            remarks.push("The exclude list is left out.".to_owned());
+            remarks.push("The advice leaves the exclude list out.".to_owned());
         }
         let discoverable = match selection.effective_resident_key() {
             ResidentKeyRequirement::Required => true,
@@ -93,12 +103,13 @@ impl SiteOptions {
                     false => ("cannot", "discouraged"),
                 };
                 remarks.push(format!(
-                    "residentKey \"preferred\" is taken as \"{word}\": the key {able} keep such a credential."
+                    "The advice takes residentKey \"preferred\" as \"{word}\": the key {able} keep such a credential."
                 ));
                 key.options.rk
             }
         };
         Ok(Self {
+            verbatim,
             request: Request {
                 ceremony: Ceremony::Create,
                 user_verification,

@@ -33,7 +33,7 @@ const NOW: u64 = 1_800_000_000;
 /// A person answers fewer dialogs than this in any ceremony that ends.
 const MOST_ANSWERS: usize = 64;
 /// The platform on which credentials were registered "earlier".
-const EARLIER: &str = "pinward";
+pub(crate) const EARLIER: &str = "pinward";
 /// The key that holds the account's credential when the one on the desk cannot.
 const OTHER_KEY: &str = "fido-2.1";
 
@@ -160,7 +160,7 @@ pub enum ScenarioError {
     Lost,
 }
 
-fn begin_error(error: impl ToString) -> ScenarioError {
+pub(crate) fn begin_error(error: impl ToString) -> ScenarioError {
     ScenarioError::Begin(error.to_string())
 }
 
@@ -340,7 +340,7 @@ fn judged(result: Result<String, rp::Refusal>) -> Verdict {
 }
 
 /// Lets the person answer until the ceremony has ended.
-fn play(mut bench: Bench, mut person: Person) -> Result<Bench, ScenarioError> {
+pub(crate) fn play(mut bench: Bench, mut person: Person) -> Result<Bench, ScenarioError> {
     for _ in 0..MOST_ANSWERS {
         if bench.outcome().is_some() {
             return Ok(bench);
@@ -351,7 +351,7 @@ fn play(mut bench: Bench, mut person: Person) -> Result<Bench, ScenarioError> {
     Err(ScenarioError::Lost)
 }
 
-fn credential(bench: &Bench) -> Option<&Credential> {
+pub(crate) fn credential(bench: &Bench) -> Option<&Credential> {
     bench
         .outcome()
         .and_then(|Outcome { result, .. }| result.as_ref().ok())
