@@ -1,14 +1,18 @@
 //! `pinward explain`: what a platform does with a key and a request, why, and what others do.
 
+mod plugged;
+
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use authenticator::Profile;
 use clap::Args;
 use client::policy::HostPolicy;
+use client::profile::PlatformProfile;
 use client::report::{Ended, Party, Step};
 use lab::advice::Advice;
-use lab::options::SiteOptions;
+use lab::options::{SiteOptions, Verbatim};
 use lab::{Ceremony, Request, Run, Scenario};
 use serde::Serialize;
 
@@ -35,6 +39,10 @@ pub(crate) struct ExplainArgs {
     /// The state of the key; `pinward key profiles` lists the states of each.
     #[arg(long, value_name = "STATE", default_value = "no-pin")]
     state: String,
+    /// A key that is plugged in, instead: its id, number or address in `pinward list`. It is only asked
+    /// what it is: no touch, no PIN.
+    #[arg(long, short, value_name = "KEY", conflicts_with_all = ["key", "state", "person"])]
+    device: Option<String>,
     /// What the site calls.
     #[arg(long, value_enum, default_value = "get")]
     ceremony: CeremonyArg,
@@ -70,8 +78,9 @@ pub(crate) struct ExplainArgs {
 impl ExplainArgs {
     /// The request, from the options or from the flags.
     fn request(&self, key: &Profile) -> Result<SiteOptions, crate::Failure> {
-        let Some(file) = &self.options else {
+        let Some((name, value)) = self.site_options()? else {
             return Ok(SiteOptions {
+                verbatim: None,
                 request: Request {
                     ceremony: self.ceremony.ceremony(),
                     user_verification: self.uv.ok_or("--uv is missing")?.policy(),
@@ -81,6 +90,15 @@ impl ExplainArgs {
                 remarks: Vec::new(),
             });
         };
+        let read = SiteOptions::read(&value.to_string(), key);
+        Ok(read.map_err(|error| format!("{name}: {error}"))?)
+    }
+
+    /// The site's options, taken out of `publicKey`, and the name of their file.
+    fn site_options(&self) -> Result<Option<(String, serde_json::Value)>, crate::Failure> {
+        let Some(file) = &self.options else {
+            return Ok(None);
+        };
         let name = say::escaped(&file.display().to_string());
         let text = if name == "-" {
             std::io::read_to_string(std::io::stdin())
@@ -88,7 +106,12 @@ impl ExplainArgs {
             std::fs::read_to_string(file)
         };
         let text = text.map_err(|error| format!("{name}: {error}"))?;
-        Ok(SiteOptions::read(&text, key).map_err(|error| format!("{name}: {error}"))?)
+        let mut value: serde_json::Value =
+            serde_json::from_str(&text).map_err(|error| format!("{name}: {error}"))?;
+        if let Some(inner) = value.get_mut("publicKey") {
+            value = inner.take();
+        }
+        Ok(Some((name, value)))
     }
 
     /// The policy of the host for this site.
@@ -116,6 +139,24 @@ struct Answer<'a> {
 }
 
 pub(crate) fn run(args: &ExplainArgs) -> Result<(), crate::Failure> {
+    if let Some(device) = &args.device {
+        return plugged::run(args, device);
+    }
+    let said = with_answer(args, |answer| {
+        if args.json {
+            Ok(serde_json::to_string_pretty(answer)? + "\n")
+        } else {
+            Ok::<_, serde_json::Error>(text(answer))
+        }
+    })?;
+    Ok(say::out(&said?)?)
+}
+
+/// Runs what was asked for, and lends out what came of it.
+fn with_answer<T>(
+    args: &ExplainArgs,
+    then: impl FnOnce(&Answer<'_>) -> T,
+) -> Result<T, crate::Failure> {
     let key = names::key(&args.key)?;
     let site = args.request(&key)?;
     let scenario = Scenario {
@@ -128,18 +169,35 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), crate::Failure> {
     };
     let mut platforms = client::profile::all();
     platforms.retain(|platform| platform.id != scenario.platform.id);
-    let run = scenario.run()?;
-    let answer = Answer {
-        run: &run,
-        advice: &scenario.advice(&run)?,
-        others: &lab::compare(&scenario, &platforms)?,
-        remarks: &site.remarks,
+    let plain = scenario.run()?;
+    let (run, others) = match &site.verbatim {
+        Some(options) => verbatim(&scenario, options, &platforms)?,
+        None => (plain.clone(), lab::compare(&scenario, &platforms)?),
     };
-    if args.json {
-        let json = serde_json::to_string_pretty(&answer)?;
-        return Ok(say::out(&(json + "\n"))?);
-    }
-    Ok(say::out(&text(&answer))?)
+    Ok(then(&Answer {
+        run: &run,
+        advice: &scenario.advice(&plain)?,
+        others: &others,
+        remarks: &site.remarks,
+    }))
+}
+
+/// The site's options as they stand, here and on these platforms.
+fn verbatim(
+    scenario: &Scenario<'_>,
+    options: &Verbatim,
+    platforms: &[Arc<PlatformProfile>],
+) -> Result<(Run, Vec<Run>), crate::Failure> {
+    let on = |platform: &Arc<PlatformProfile>| {
+        let platform = Arc::clone(platform);
+        Scenario {
+            platform,
+            ..scenario.clone()
+        }
+        .run_verbatim(options)
+    };
+    let others: Result<Vec<_>, _> = platforms.iter().map(on).collect();
+    Ok((scenario.run_verbatim(options)?, others?))
 }
 
 fn text(answer: &Answer<'_>) -> String {
@@ -174,11 +232,15 @@ fn text(answer: &Answer<'_>) -> String {
     text
 }
 
-fn changes(text: &mut String, advice: &[Advice]) {
+fn changes_head(text: &mut String, nothing: bool) {
     text.push_str("\nWhat each party could change\n");
-    if advice.is_empty() {
+    if nothing {
         text.push_str("  Nothing that would make a difference here.\n");
     }
+}
+
+fn changes(text: &mut String, advice: &[Advice]) {
+    changes_head(text, advice.is_empty());
     let mut last = None;
     for advice in advice {
         let who = Some(advice.change.who).filter(|who| last != Some(*who));
@@ -288,24 +350,7 @@ mod tests {
     }
 
     fn answer(line: &str) -> String {
-        let args = args(line);
-        let key = names::key(&args.key).unwrap();
-        let site = args.request(&key).unwrap();
-        let scenario = Scenario {
-            platform: names::platform(&args.platform).unwrap(),
-            host: args.host(site.rp_id.as_deref()).unwrap(),
-            key: &key,
-            key_state: names::key_state(&args.state).unwrap(),
-            request: site.request,
-            user: args.person.action(),
-        };
-        let run = scenario.run().unwrap();
-        text(&Answer {
-            run: &run,
-            advice: &scenario.advice(&run).unwrap(),
-            others: &lab::compare(&scenario, &client::profile::all()).unwrap(),
-            remarks: &site.remarks,
-        })
+        with_answer(&args(line), text).unwrap()
     }
 
     fn file(text: &str) -> tempfile::NamedTempFile {
@@ -368,7 +413,7 @@ mod tests {
             "{said}"
         );
         assert!(
-            said.contains("Note      The extension prf is left out."),
+            said.contains("Note      The advice leaves the extension prf out."),
             "{said}"
         );
         let args = args(&format!(
@@ -378,6 +423,35 @@ mod tests {
         let key = names::key("u2f-only").unwrap();
         let error = args.request(&key).unwrap_err().to_string();
         assert!(error.starts_with(path), "{error}");
+    }
+
+    #[test]
+    fn options_are_run_as_they_stand() {
+        let get = |extensions: &str| {
+            let options = file(&format!(
+                r#"{{"challenge":"AAECAwQFBgcICQoLDA0ODw","rpId":"example.com",
+                   "userVerification":"discouraged","extensions":{extensions},
+                   "allowCredentials":[{{"type":"public-key","id":"AQID"}}]}}"#
+            ));
+            let path = options.path().to_str().unwrap();
+            answer(&format!(
+                "--platform chromium-linux --options {path} --state pin-set"
+            ))
+        };
+        let plain = get("{}");
+        assert!(plain.contains("Steps     touch\n"), "{plain}");
+        assert!(plain.contains("stands for the one"), "{plain}");
+        // Chromium verifies where secrets are asked for.
+        let prf = get(r#"{"prf":{"evalByCredential":{"AQID":{"first":"AQ"}}}}"#);
+        assert!(prf.contains("Steps     enter-pin, touch\n"), "{prf}");
+        let create = file(
+            r#"{"rp":{"name":"E"},"user":{"id":"AQ","name":"k","displayName":""},
+               "challenge":"AAECAwQFBgcICQoLDA0ODw","pubKeyCredParams":[],
+               "extensions":{"largeBlob":{"support":"required"}}}"#,
+        );
+        let path = create.path().to_str().unwrap();
+        let said = answer(&format!("--platform pinward --options {path}"));
+        assert!(said.contains("cannot keep a large blob"), "{said}");
     }
 
     #[test]
