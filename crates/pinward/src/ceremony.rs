@@ -63,6 +63,9 @@ pub(crate) struct CeremonyArgs {
     /// or cmd:COMMAND. Asked for if absent.
     #[arg(long, value_name = "WHERE")]
     new_pin: Option<Named>,
+    /// The key will be laid on a reader for a moment: ask for the PIN before, so that one tap does.
+    #[arg(long, conflicts_with = "device")]
+    tap: bool,
     /// Wait for a key to be plugged in although nobody is at a terminal.
     #[arg(long)]
     wait: bool,
@@ -130,6 +133,11 @@ impl CeremonyArgs {
             new_pin: self.new_pin.clone(),
             account,
         };
+        let ceremony = if self.tap {
+            ceremony.by_tap()
+        } else {
+            ceremony
+        };
         let outcome = Driver::start(self, ceremony, given)?.run()?;
         self.print(&outcome)
     }
@@ -158,6 +166,7 @@ fn of_failure(failure: &Failure) -> Fault {
         FailureReason::PinBlocked | FailureReason::PinAuthBlocked => Exit::PinBlocked,
         FailureReason::Unsatisfiable(_)
         | FailureReason::NoAlgorithm
+        | FailureReason::NoLargeBlob
         | FailureReason::CannotProtect => Exit::NotSupported,
         FailureReason::Key(Status::PIN_INVALID) => Exit::WrongPin,
         FailureReason::BadReply(_) | FailureReason::NeverEnds | FailureReason::NotKnown => {

@@ -447,7 +447,9 @@ fn ctrl_c_frees_the_key() {
     );
     key.wait_asking();
     let pid = call.child.id().to_string();
-    let killed = Command::new("sh").args(["-c", "kill -INT $0", &pid]).status();
+    let killed = Command::new("sh")
+        .args(["-c", "kill -INT $0", &pid])
+        .status();
     assert!(killed.unwrap().success());
     let (code, out) = call.end();
     assert_eq!((code, out.as_str()), (Some(7), ""));
@@ -625,4 +627,33 @@ fn a_person_picks_the_account() {
             webauthn::base64url::encode(b"kim")
         ))
         .ends(0);
+}
+
+#[test]
+fn the_pin_is_taken_before_the_tap() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let (path, pin) = (dir.path().join("key"), dir.path().join("pin"));
+    std::fs::write(&pin, "1234\n").unwrap();
+    std::fs::set_permissions(&pin, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let address = [format!("unix:{}", path.display())];
+    let key = touchable(&path);
+    let set = format!("pin set --new-pin env:PIN --device {}", address[0]);
+    Pinward::new(&set).run().ok();
+    key.remote().unplug();
+    let place = pin.display();
+    let line = format!("create {ORIGIN} --json --wait --tap --pin file:{place}");
+    let mut call = Started::new(&line, &address, &creation("required"));
+    call.says("Plug in your security key, or lay it on the reader");
+    // The PIN has been read already.
+    std::fs::remove_file(&pin).unwrap();
+    key.remote()
+        .plug(|inbox| stream::listen_unix(&path, inbox))
+        .unwrap();
+    assert!(key.remote().wait_asking(SOON).is_some());
+    key.remote().touch();
+    let (code, out) = call.end();
+    assert_eq!(code, Some(0), "{out}");
+    let answer: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(answer["report"]["steps"], json!(["enter-pin", "touch"]));
 }
