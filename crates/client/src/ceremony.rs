@@ -14,16 +14,15 @@ use webauthn::options::{
     UserVerificationRequirement,
 };
 use webauthn::origin::Origin;
-use webauthn::related_origins::{self, RelatedOrigins};
-use webauthn::rp_id::RpIdError;
 
 use crate::create::CreateRequest;
 use crate::get::GetRequest;
 use crate::outcome::{Credential, Failure, FailureReason, Outcome};
-use crate::pin::{MIN_CODE_POINTS, Pin, PinError};
+use crate::pin::Pin;
 use crate::policy::HostPolicy;
 use crate::profile::PlatformProfile;
 use crate::prompt::{Prompt, UserInput};
+use crate::related::{self, Options, Unrelated};
 use crate::report::{DomExceptionName, Ended, Party, Reason, Report, Step};
 use crate::rules::ProvisionCancelled;
 use crate::select::Selection;
@@ -144,7 +143,7 @@ impl Request {
         }
     }
 
-    fn user_verification(&self) -> UserVerificationRequirement {
+    pub(crate) fn user_verification(&self) -> UserVerificationRequirement {
         match self {
             Self::Create(request) => request.user_verification,
             Self::Get(request) => request.user_verification,
@@ -166,50 +165,6 @@ impl Request {
     }
 }
 
-/// What the page passed.
-#[derive(Clone)]
-enum Options {
-    Create(PublicKeyCredentialCreationOptionsJson),
-    Get(PublicKeyCredentialRequestOptionsJson),
-}
-
-impl Options {
-    fn check(self, caller: &Caller, claim: RpIdClaim) -> Result<Arc<Request>, Failure> {
-        let request = match self {
-            Self::Create(options) => {
-                Request::Create(Box::new(CreateRequest::check(options, caller, claim)?))
-            }
-            Self::Get(options) => {
-                Request::Get(Box::new(GetRequest::check(options, caller, claim)?))
-            }
-        };
-        Ok(Arc::new(request))
-    }
-
-    fn rp_id(&self) -> Option<&str> {
-        match self {
-            Self::Create(options) => options.rp.id.as_deref(),
-            Self::Get(options) => options.rp_id.as_deref(),
-        }
-    }
-}
-
-/// Why a page may use an RP ID.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RpIdClaim {
-    /// Its origin is at or below it.
-    Suffix,
-    /// The site of the RP ID names its origin (WebAuthn L3 §5.11).
-    Related,
-}
-
-/// A page that is not below its RP ID, until the site has said whether it is one of its own.
-struct Unrelated {
-    options: Options,
-    caller: Caller,
-    url: String,
-}
-
 /// One `create()` or `get()`.
 ///
 /// ```
@@ -229,15 +184,15 @@ struct Unrelated {
 pub struct Ceremony {
     pub(crate) platform: Arc<PlatformProfile>,
     pub(crate) policy: HostPolicy,
-    request: Result<Arc<Request>, Failure>,
-    unrelated: Option<Box<Unrelated>>,
+    pub(crate) request: Result<Arc<Request>, Failure>,
+    pub(crate) unrelated: Option<Box<Unrelated>>,
     pub(crate) now: Duration,
     deadline: Option<Duration>,
     /// When a U2F key is asked again.
     pub(crate) poll_at: Option<Duration>,
     keys: Vec<KeyId>,
     /// A key will be laid on a reader, and only for a moment.
-    tap: bool,
+    pub(crate) tap: bool,
     /// The PIN that was typed before the key was there.
     pub(crate) early_pin: Option<Pin>,
     pub(crate) selection: Option<Selection>,
@@ -245,7 +200,7 @@ pub struct Ceremony {
     pub(crate) steps: Vec<Step>,
     pub(crate) reasons: Vec<Reason>,
     out: Vec<Output>,
-    prompt: Option<Prompt>,
+    pub(crate) prompt: Option<Prompt>,
     done: bool,
 }
 
@@ -276,7 +231,7 @@ impl Ceremony {
         platform: Arc<PlatformProfile>,
         policy: HostPolicy,
     ) -> Self {
-        let (request, unrelated) = check(options, caller);
+        let (request, unrelated) = related::check(options, caller);
         Self {
             platform,
             policy,
@@ -298,15 +253,6 @@ impl Ceremony {
         }
     }
 
-    /// The key will be laid on a reader (NFC). A person takes it away as soon as something is to be
-    /// typed, so the PIN is asked before the key is there, if it may be wanted: one tap instead of
-    /// three. [`UserInput::NotNow`] is "my key has none".
-    #[must_use]
-    pub fn by_tap(mut self) -> Self {
-        self.tap = true;
-        self
-    }
-
     /// Starts with the keys that are plugged in.
     pub fn start(&mut self, keys: &[KeyId], now: Duration, rng: &mut dyn CryptoRng) -> Vec<Output> {
         self.now = now;
@@ -322,7 +268,7 @@ impl Ceremony {
         self.drain()
     }
 
-    fn start_checked(&mut self, rng: &mut dyn CryptoRng) {
+    pub(crate) fn start_checked(&mut self, rng: &mut dyn CryptoRng) {
         match &self.request {
             Err(failure) => {
                 let failure = failure.clone();
@@ -333,29 +279,6 @@ impl Ceremony {
                 self.look_for_key(rng);
             }
         }
-    }
-
-    /// WebAuthn L3 §5.11.1: the page goes on if the site of its RP ID names it.
-    fn on_related_origins(&mut self, document: Option<Vec<u8>>, rng: &mut dyn CryptoRng) {
-        let Some(unrelated) = self.unrelated.take() else {
-            return;
-        };
-        let Unrelated {
-            options, caller, ..
-        } = *unrelated;
-        let related = document.and_then(|bytes| RelatedOrigins::parse(&bytes).ok());
-        if related.is_some_and(|related| related.allows(&caller.origin)) {
-            self.reasons.push(Reason::specified(
-                Party::Site,
-                format!(
-                    "The site of the RP ID names {} as one of its own.",
-                    caller.origin
-                ),
-                "WebAuthn L3 §5.11 Using Web Authentication across related origins",
-            ));
-            self.request = options.check(&caller, RpIdClaim::Related);
-        }
-        self.start_checked(rng);
     }
 
     /// Takes in one event and says what is to be done.
@@ -434,39 +357,6 @@ impl Ceremony {
                 self.select(&several);
             }
         }
-    }
-
-    fn wants_early_pin(&self) -> bool {
-        let discouraged = match self.request.as_deref() {
-            Ok(request) => request.user_verification() == UserVerificationRequirement::Discouraged,
-            Err(_) => true,
-        };
-        self.tap && self.early_pin.is_none() && self.steps.is_empty() && !discouraged
-    }
-
-    fn ask_early_pin(&mut self, error: Option<PinError>) {
-        self.show(Prompt::EnterPin {
-            retries: None,
-            previous_wrong: false,
-            error,
-            min_length: MIN_CODE_POINTS,
-        });
-    }
-
-    /// The PIN, before there is a key to check it.
-    fn on_early_pin(&mut self, input: &UserInput) {
-        if !matches!(self.prompt, Some(Prompt::EnterPin { .. })) {
-            return;
-        }
-        match input {
-            UserInput::Pin { pin } => match Pin::existing(pin.as_str()) {
-                Ok(pin) => self.early_pin = Some(pin),
-                Err(error) => return self.ask_early_pin(Some(error)),
-            },
-            UserInput::NotNow => {}
-            _ => return,
-        }
-        self.show(Prompt::InsertKey);
     }
 
     fn on_key_added(&mut self, key: KeyId, rng: &mut dyn CryptoRng) {
@@ -670,34 +560,4 @@ impl Ceremony {
     pub(crate) fn cancel_key(&mut self, key: KeyId) {
         self.out.push(Output::CancelKey(key));
     }
-}
-
-/// Checks the options, and finds out whether the site of the RP ID has to be asked about the page.
-fn check(
-    options: Options,
-    caller: Caller,
-) -> (Result<Arc<Request>, Failure>, Option<Box<Unrelated>>) {
-    let elsewhere = options.rp_id().is_some_and(|rp_id| {
-        let valid = webauthn::rp_id::validate(rp_id, &caller.origin);
-        matches!(valid, Err(RpIdError::NotASuffix { .. }))
-    });
-    let kept = elsewhere.then(|| options.clone());
-    let request = options.check(&caller, RpIdClaim::Suffix);
-    let for_that = matches!(
-        &request,
-        Err(Failure {
-            reason: FailureReason::RpId(_),
-            ..
-        })
-    );
-    let unrelated = kept.filter(|_| for_that).map(|options| {
-        let rp_id = options.rp_id().unwrap_or_default();
-        let url = format!("https://{rp_id}{}", related_origins::PATH);
-        Box::new(Unrelated {
-            options,
-            caller,
-            url,
-        })
-    });
-    (request, unrelated)
 }

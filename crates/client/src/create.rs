@@ -18,10 +18,11 @@ use webauthn::options::{
 use webauthn::response::{AuthenticatorAttestationResponseJson, RegistrationResponseJson};
 use webauthn::rp_id::RpIdError;
 
-use crate::ceremony::{Caller, Ceremony, RpIdClaim};
+use crate::ceremony::{Caller, Ceremony};
 use crate::crypto::sha256;
 use crate::outcome::{Credential, Failure, FailureReason};
 use crate::prompt::Prompt;
+use crate::related::RpIdClaim;
 use crate::report::{DomExceptionName, Party, Reason};
 use crate::rules::CredProtectDefault;
 use crate::session::{Session, bad_reply};

@@ -14,11 +14,12 @@ use webauthn::options::{
 };
 use webauthn::response::{AuthenticationResponseJson, AuthenticatorAssertionResponseJson};
 
-use crate::ceremony::{Caller, Ceremony, Request as Asked, RpIdClaim};
+use crate::ceremony::{Caller, Ceremony, Request as Asked};
 use crate::create::{check_rp_id, descriptors};
 use crate::crypto::sha256;
 use crate::outcome::{Failure, FailureReason};
 use crate::prompt::{Account, Prompt};
+use crate::related::RpIdClaim;
 use crate::report::{DomExceptionName, Step};
 use crate::rules::AccountPicker;
 use crate::session::{Session, Wait, bad_reply};
