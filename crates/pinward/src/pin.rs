@@ -258,10 +258,13 @@ fn has_pin(manager: &Manager<'_>) -> Result<(), Fault> {
 }
 
 fn new_prompt(policy: &PinPolicy) -> String {
-    format!(
-        "New PIN, {} to {} characters: ",
-        policy.min_length, policy.max_length
-    )
+    let (least, most) = (policy.min_length, policy.max_length);
+    let taste = if policy.complexity {
+        ", none that is easily guessed (1234, 0000, qwerty)"
+    } else {
+        ""
+    };
+    format!("New PIN, {least} to {most} characters{taste}: ")
 }
 
 fn no_pins() -> Fault {

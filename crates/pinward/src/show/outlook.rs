@@ -51,10 +51,13 @@ fn cell_json(cell: &Outlook) -> Value {
 
 /// Both ceremonies, platforms that do the same put together.
 pub(super) fn text(key: KeyFacts) -> String {
-    let mut text = String::from(
-        "\nWhat platforms do with this key, by what the site sets as \"PIN\" (userVerification:\n\
-         discouraged, preferred, required)\n",
-    );
+    let mut text = String::from("\n");
+    text.push_str(&say::wrapped(
+        "",
+        0,
+        "What platforms do with this key, by what the site sets as \"PIN\" (userVerification: discouraged, \
+         preferred, required)",
+    ));
     let ceremonies = [
         (Ceremony::Get, "Signing in"),
         (Ceremony::Create, "Registering"),
@@ -63,12 +66,14 @@ pub(super) fn text(key: KeyFacts) -> String {
         let _ = writeln!(text, "\n{title}");
         for (cells, platforms) in groups(key, ceremony) {
             for (setting, cell) in SETTINGS.iter().zip(&cells) {
-                let _ = writeln!(text, "  {setting:8}{cell}");
+                text.push_str(&say::wrapped(&format!("  {setting:8}"), 10, cell));
             }
             text.push_str(&say::wrapped("      ", 6, &platforms.join(", ")));
         }
     }
-    text.push_str("\nWhy: pinward explain, or the member `platforms` of --json.\n");
+    text.push('\n');
+    let why = "Why: pinward explain --device, or the member `platforms` of --json.";
+    text.push_str(&say::wrapped("", 0, why));
     text
 }
 
