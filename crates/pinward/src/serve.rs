@@ -4,16 +4,79 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
+use server::tokens::{self, Scope, TokenError};
 use server::{ResidentKeyRequirement, Service, ServiceConfig, Storage, UserVerificationPolicy};
 
+use crate::Failure;
 use crate::demo::{self, DemoError};
+use crate::exit::Fault;
+use crate::say;
 
 /// Runs the relying party of a site: accounts, registration, sign-in and sessions over HTTP.
 ///
 /// It speaks plain HTTP: put a proxy with TLS in front of it. The API is described at /openapi.json.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct ServeArgs {
+    #[command(subcommand)]
+    command: Option<ServeCommand>,
+    #[command(flatten)]
+    site: Option<SiteArgs>,
+}
+
+#[derive(Debug, Subcommand)]
+enum ServeCommand {
+    /// Makes, lists and removes tokens of the admin API.
+    #[command(subcommand)]
+    Token(TokenCommand),
+}
+
+/// `pinward serve token`
+#[derive(Debug, Subcommand)]
+enum TokenCommand {
+    /// Makes a token and prints it, this once: the database keeps only its hash.
+    ///
+    /// Example: pinward serve token add auditor --scope audit:read --database accounts.sqlite
+    Add {
+        /// What it is called in lists and in the audit log.
+        name: String,
+        /// What it may do: users:read, users:write, audit:read, models:read, policies:read. May be
+        /// repeated.
+        #[arg(long, value_name = "SCOPE", required = true)]
+        scope: Vec<Scope>,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Lists the tokens, without what makes them tokens.
+    List {
+        #[command(flatten)]
+        at: At,
+    },
+    /// Removes a token; it is refused from then on.
+    Remove {
+        /// Which.
+        name: String,
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+/// Whose tokens.
+#[derive(Debug, Args)]
+struct At {
+    /// The records of the service: an SQLite file, or a PostgreSQL URL.
+    #[arg(
+        long,
+        value_name = "FILE|URL",
+        env = "PINWARD_DATABASE",
+        hide_env_values = true
+    )]
+    database: String,
+}
+
+#[derive(Debug, Args)]
+struct SiteArgs {
     /// Where to listen.
     #[arg(long, value_name = "ADDR:PORT")]
     listen: SocketAddr,
@@ -34,9 +97,22 @@ pub(crate) struct ServeArgs {
     /// and `discouraged` otherwise.
     #[arg(long, value_enum, value_name = "REQUIREMENT")]
     resident_key: Option<ResidentKey>,
-    /// The SQLite file with the records.
+    /// The records: an SQLite file, or the URL of a PostgreSQL database that several nodes may share
+    /// (postgres://user@host/name; a socket: postgres://user@localhost/name?host=/run/postgresql).
+    #[arg(
+        long,
+        value_name = "FILE|URL",
+        env = "PINWARD_DATABASE",
+        hide_env_values = true
+    )]
+    database: String,
+    /// Connections to PostgreSQL.
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    database_connections: u32,
+    /// A FIDO Metadata Service BLOB. New credentials are then asked for their attestation; one that
+    /// is there must lead to a root of its model, and models with a bad status are refused.
     #[arg(long, value_name = "FILE")]
-    database: PathBuf,
+    metadata: Option<PathBuf>,
     /// Hours that a session lasts.
     #[arg(long, value_name = "HOURS", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=8_760))]
     session_hours: u32,
@@ -93,23 +169,62 @@ impl From<ResidentKey> for ResidentKeyRequirement {
     }
 }
 
-/// Runs until SIGINT or SIGTERM.
-pub(crate) fn run(args: ServeArgs) -> Result<(), DemoError> {
+/// Runs until SIGINT or SIGTERM, or does what is to be done with tokens.
+pub(crate) fn run(args: ServeArgs) -> Result<(), Failure> {
+    if let Some(ServeCommand::Token(command)) = args.command {
+        return token(command);
+    }
+    let site = args.site.ok_or_else(|| {
+        // clap has said it before, with the names of what is missing.
+        Fault::usage("say what to serve, or which token to add, list or remove")
+    })?;
     demo::log();
-    let config = config(args);
+    let config = config(site);
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?
-        .block_on(serve(config))
+        .block_on(serve(config))?;
+    Ok(())
 }
 
-fn config(args: ServeArgs) -> ServiceConfig {
+/// Tokens are made where the database is, not over the network.
+fn token(command: TokenCommand) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let text = runtime.block_on(async {
+        match command {
+            TokenCommand::Add { name, scope, at } => {
+                let token = tokens::add(&storage(&at.database, 1), &name, &scope).await?;
+                say::note("Keep it now: it is not shown again.\n");
+                Ok::<_, TokenError>(format!("{token}\n"))
+            }
+            TokenCommand::List { at } => {
+                let list = tokens::list(&storage(&at.database, 1)).await?;
+                let lines = list.iter().map(|token| {
+                    let used = token
+                        .last_used_at
+                        .map_or_else(|| "never used".to_owned(), |at| format!("used at {at}"));
+                    format!("{}  {}  {used}\n", token.name, token.scopes)
+                });
+                Ok(lines.collect())
+            }
+            TokenCommand::Remove { name, at } => {
+                tokens::remove(&storage(&at.database, 1), &name).await?;
+                Ok(String::new())
+            }
+        }
+    })?;
+    Ok(say::out(&text)?)
+}
+
+fn config(args: SiteArgs) -> ServiceConfig {
     let mut config = ServiceConfig::new(
         args.listen,
         args.origin,
         args.name,
         args.uv.into(),
-        Storage::File(args.database),
+        storage(&args.database, args.database_connections),
     );
     config.rp_id = args.rp_id;
     if let Some(requirement) = args.resident_key {
@@ -118,7 +233,17 @@ fn config(args: ServeArgs) -> ServiceConfig {
     config.session_lifetime = Duration::from_secs(u64::from(args.session_hours) * 3600);
     config.fresh_for = Duration::from_secs(u64::from(args.fresh_minutes) * 60);
     config.trusted_proxies = args.trusted_proxy;
+    config.metadata = args.metadata;
     config
+}
+
+fn storage(text: &str, connections: u32) -> Storage {
+    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        let url = text.to_owned();
+        Storage::Postgres { url, connections }
+    } else {
+        Storage::File(text.into())
+    }
 }
 
 async fn serve(config: ServiceConfig) -> Result<(), DemoError> {
