@@ -149,7 +149,11 @@ impl Address {
             Self::Hidraw(path) => path.exists(),
             Self::Unix(path) => UnixStream::connect(path).is_ok(),
             Self::Tcp(address) => tcp(address).is_ok(),
-            Self::Udp(_) | Self::Card(_) => true,
+            #[cfg(feature = "pcsc")]
+            Self::Card(reader) => super::pcsc::is_there(reader),
+            #[cfg(not(feature = "pcsc"))]
+            Self::Card(_) => false,
+            Self::Udp(_) => true,
         }
     }
 

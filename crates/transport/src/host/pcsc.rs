@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ctap::hid::Capabilities;
 use ctap::iso7816::{CommandApdu, Exchange, Form, ResponseApdu, StatusWord, Step};
-use pcsc::{Card, Context, Protocols, Scope, ShareMode};
+use pcsc::{Card, Context, Protocols, ReaderState, Scope, ShareMode, State};
 
 use super::{About, Address, Connection, Found, TransactError, Waiting};
 use crate::Kind;
@@ -32,6 +32,20 @@ pub fn keys() -> Vec<Found> {
             position: None,
         })
         .collect()
+}
+
+/// Whether a card lies in the reader now. It is not woken for that.
+pub(super) fn is_there(reader: &str) -> bool {
+    let (Ok(reader), Ok(context)) = (CString::new(reader), Context::establish(Scope::User)) else {
+        return false;
+    };
+    let mut states = [ReaderState::new(reader, State::UNAWARE)];
+    context
+        .get_status_change(Duration::ZERO, &mut states)
+        .is_ok()
+        && states
+            .iter()
+            .all(|reader| reader.event_state().contains(State::PRESENT))
 }
 
 /// A card with the FIDO applet selected.
