@@ -105,7 +105,7 @@ fn damage(answer: &mut Vec<u8>, rng: &mut ChaCha20Rng) {
         // Within a text: what is cut in a character, an escape, a turn of direction.
         _ => {
             let end = (place + 3).min(answer.len());
-            let odd: [u8; 3] = if rng.next_u32() % 2 == 0 {
+            let odd: [u8; 3] = if rng.next_u32().is_multiple_of(2) {
                 [0xE2, 0x80, 0xAE]
             } else {
                 [0x1B, 0x5B, 0xC3]

@@ -390,7 +390,7 @@ fn the_key_that_is_touched_is_the_one_that_is_meant() {
     );
     let remote = two.key.remote();
     let finger = std::thread::spawn(move || {
-        remote.wait_asking(Duration::from_secs(20));
+        assert!(remote.wait_asking(Duration::from_secs(20)).is_some());
         remote.touch();
     });
     let line = Pinward::new("show --json --device touch").keys(&[&one, &two]);

@@ -1,5 +1,5 @@
 //! `pinward tui` in tmux, at 80x24, by its keyboard. Needs tmux; without it, says so and passes.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // a test stops at its first surprise, and says why it did not run
 
 mod common;
 

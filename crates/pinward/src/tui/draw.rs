@@ -28,7 +28,7 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>) {
     let help = if app.is_busy() {
         " Esc calls it off"
     } else {
-        " n next  1 facts  2 passkeys  3 fingers  Enter actions  r refresh  ? help  q quit"
+        " n next  1 facts  2 passkeys  3 fingers  Enter actions  r renew  ? help  q quit"
     };
     frame.render_widget(Paragraph::new(help).style(reversed()), foot);
     dialog(app, frame);
