@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::{files, shell};
 
 /// Debian packages of the real clients, by what they are for.
-const PACKAGES: [(&str, &[&str]); 8] = [
+const PACKAGES: [(&str, &[&str]); 9] = [
     ("a mocked USB bus", &["umockdev"]),
     (
         "libfido2's tools and OpenSSH",
@@ -42,6 +42,7 @@ const PACKAGES: [(&str, &[&str]); 8] = [
             "python3-gi",
         ],
     ),
+    ("a database for several nodes", &["postgresql"]),
     ("the scenarios themselves", &["python3", "python3-venv"]),
 ];
 

@@ -4,7 +4,7 @@
 CREATE TABLE meters (
     kind       TEXT    NOT NULL CHECK (kind IN ('address', 'account')),
     caller     BLOB    NOT NULL,
-    paid_until INTEGER NOT NULL,                        -- Unix milliseconds
+    paid_until INTEGER NOT NULL,                        -- Unix microseconds
     PRIMARY KEY (kind, caller)
 ) STRICT;
 

@@ -267,6 +267,24 @@ mod tests {
         second.account("lee").await.unwrap();
     }
 
+    #[tokio::test]
+    async fn a_fast_meter_counts_parts_of_a_millisecond() {
+        let store = Store::open(&crate::Storage::Ephemeral).await.unwrap();
+        let now = Duration::from_secs(1_800_000_000);
+        let rate = (10, Duration::from_micros(600));
+        let count = async |now| {
+            store
+                .charge(Metered::Account, b"kim", rate, now)
+                .await
+                .unwrap()
+        };
+        for _ in 0..10 {
+            count(now).await.unwrap();
+        }
+        assert_eq!(count(now).await, Err(Duration::from_micros(600)));
+        count(now + Duration::from_micros(600)).await.unwrap();
+    }
+
     #[test]
     fn a_subscriber_has_one_network() {
         assert_eq!(subscriber(ip("2001:db8:1:2:3::9")), ip("2001:db8:1:2::"));

@@ -36,8 +36,8 @@ impl Store {
         (burst, interval): (u32, Duration),
         now: Duration,
     ) -> Result<Result<(), Duration>, Problem> {
-        let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-        let (now, step) = (millis(now), millis(interval));
+        let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+        let (now, step) = (micros(now), micros(interval));
         let credit = step.saturating_mul(i64::from(burst.saturating_sub(1)));
         let mut tx = self.begin_softly().await.map_err(failed)?;
         let paid: Option<i64> = sqlx::query_scalar(
@@ -70,7 +70,7 @@ impl Store {
             .unwrap_or(now)
             .saturating_sub(now.saturating_add(credit));
         let wait = u64::try_from(wait).unwrap_or(0).max(1);
-        Ok(Err(Duration::from_millis(wait)))
+        Ok(Err(Duration::from_micros(wait)))
     }
 
     /// Removes what is over: sessions, challenges, meters that are paid for.
@@ -83,7 +83,7 @@ impl Store {
             ),
             (
                 "DELETE FROM meters WHERE paid_until <= $1",
-                integer(now.saturating_mul(1000)),
+                integer(now.saturating_mul(1_000_000)),
             ),
         ] {
             let mut tx = self.begin_softly().await.map_err(failed)?;
