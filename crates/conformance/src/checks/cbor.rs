@@ -31,12 +31,11 @@ fn spoilt(b: &mut Bench<'_>, due: &[Status], spoil: fn(Vec<u8>) -> Vec<u8>) -> O
     refuse(b, &request_bytes(Command::MakeCredential, &bad), due)
 }
 
+/// Members as encoded keys and values.
+type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// The same with the members as pairs.
-fn spoilt_pairs(
-    b: &mut Bench<'_>,
-    due: &[Status],
-    spoil: fn(&mut Vec<(Vec<u8>, Vec<u8>)>),
-) -> Outcome {
+fn spoilt_pairs(b: &mut Bench<'_>, due: &[Status], spoil: fn(&mut Pairs)) -> Outcome {
     let good = b.mc_bytes()?;
     let mut members = pairs(&good);
     spoil(&mut members);

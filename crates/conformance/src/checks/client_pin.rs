@@ -503,7 +503,7 @@ pub(super) const CHECKS: &[Check] = &[
         "A PIN of 64 bytes, without a zero byte after it, is refused",
         PINS,
         |b| {
-            let request = b.set_pin_padded("pinward-4711-".repeat(5)[..64].as_bytes())?;
+            let request = b.set_pin_padded(&"pinward-4711-".repeat(5).as_bytes()[..64])?;
             refused(b, &request, POLICY)
         },
     ),
