@@ -186,8 +186,6 @@ kinds! {
     REFUSED = UNPROCESSABLE_ENTITY "refused" "The relying party refused the answer";
     /// The database is out of reach, or has no connection to spare.
     DATABASE_UNREACHABLE = SERVICE_UNAVAILABLE "database-unreachable" "The database is out of reach";
-    /// As many requests are under way as the service can take.
-    BUSY = SERVICE_UNAVAILABLE "busy" "The service is busy";
     /// The fault is the service's.
     INTERNAL = INTERNAL_SERVER_ERROR "internal" "The service failed";
 }
