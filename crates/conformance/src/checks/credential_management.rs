@@ -767,7 +767,7 @@ pub(super) const CHECKS: &[Check] = &[
     check(
         "cm.bound-token-own",
         CM_SECTION,
-        "But its own",
+        "A token bound to a relying party manages its own",
         STANDARD,
         |b| {
             let all = three(b)?;

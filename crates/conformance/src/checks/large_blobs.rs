@@ -334,9 +334,13 @@ pub(super) const CHECKS: &[Check] = &[
             )
         },
     ),
-    check("lb.neither", GET, "So is neither", NEEDS, |b| {
-        refused(b, &empty(0), INVALID)
-    }),
+    check(
+        "lb.neither",
+        GET,
+        "Neither get nor set is refused, too",
+        NEEDS,
+        |b| refused(b, &empty(0), INVALID),
+    ),
     check("lb.no-offset", GET, "offset is mandatory", NEEDS, |b| {
         let request = map(&[(1, int(10))]).encode();
         b.expect_any(
