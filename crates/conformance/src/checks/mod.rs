@@ -65,7 +65,7 @@ mod tests {
                 "{}",
                 check.id
             );
-            assert!(check.title.len() > 12, "{}", check.id);
+            assert!(check.title.split(' ').count() >= 3, "{}", check.id);
         }
         assert!(ids.len() >= 350, "{} checks", ids.len());
     }
