@@ -12,7 +12,7 @@ pub const WINDOW: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What tells one key from another.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Identity {
     /// The serial number, where the device tells one.
     pub serial: Option<String>,
@@ -24,6 +24,8 @@ pub struct Identity {
     pub firmware: Option<u64>,
     /// The state of the PIN, which no replug changes.
     pub client_pin: Option<bool>,
+    /// Everything that getInfo says, but for the members that are encrypted anew each time.
+    pub rest: Box<get_info::Response>,
 }
 
 impl Identity {
@@ -39,6 +41,11 @@ impl Identity {
             aaguid: info.aaguid,
             firmware: info.firmware_version,
             client_pin: info.options.as_ref().and_then(|o| o.client_pin),
+            rest: Box::new(get_info::Response {
+                enc_identifier: None,
+                enc_cred_store_state: None,
+                ..info.clone()
+            }),
         }
     }
 
@@ -54,6 +61,8 @@ impl Identity {
             Some("the state of its PIN is another")
         } else if self.position != back.position {
             Some("it is in another place on the bus")
+        } else if self.rest != back.rest {
+            Some("its settings or its number of passkeys are others")
         } else {
             None
         }
@@ -93,7 +102,7 @@ pub enum ResetError {
 }
 
 /// What a program sees.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// The key is no longer there.
     Gone,
@@ -287,6 +296,13 @@ mod tests {
             },
             Identity {
                 serial: None,
+                ..identity("1")
+            },
+            Identity {
+                rest: Box::new(get_info::Response {
+                    remaining_discoverable_credentials: Some(77),
+                    ..info()
+                }),
                 ..identity("1")
             },
         ];
