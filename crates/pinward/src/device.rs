@@ -350,9 +350,21 @@ impl Key {
 
 impl Link for Key {
     fn exchange(&mut self, request: &[u8]) -> Result<Vec<u8>, LinkError> {
+        self.exchange_while(request, &mut || {})
+    }
+}
+
+impl Key {
+    /// One exchange; `meanwhile` is called again and again while the key waits for its owner.
+    pub(crate) fn exchange_while(
+        &mut self,
+        request: &[u8],
+        meanwhile: &mut dyn FnMut(),
+    ) -> Result<Vec<u8>, LinkError> {
         let name = self.listed.name();
         let mut asked = false;
         let mut waiting = |status| {
+            meanwhile();
             if status == keepalive::UPNEEDED && !std::mem::replace(&mut asked, true) {
                 say::note(&format!("Touch the key now: {name}\n"));
                 Interrupt::watch();

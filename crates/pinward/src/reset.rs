@@ -1,18 +1,19 @@
 //! `pinward reset`: everything on a key is erased, and on no other
 
+use std::io::{self, IsTerminal};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use client::manage::reset::{Event, Identity, Output, Reset, ResetError, WINDOW};
-use client::manage::{Link as _, ManageError, Setting, consequences};
+use client::manage::{ManageError, Setting, consequences};
 use ctap::{Command, Status, get_info};
 use serde_json::json;
 
 use crate::device::{self, DeviceArg, Key, Listed};
 use crate::exit::{Exit, Fault};
 use crate::say::noteln;
-use crate::{confirm, say, show};
+use crate::{confirm, person, say, show};
 
 /// How often the bus is looked at.
 const GLANCE: Duration = Duration::from_millis(50);
@@ -122,7 +123,10 @@ fn send(reset: &mut Reset, listed: &Listed, start: Instant) -> Result<Output, Fa
     let mut key = Key::open(listed)?;
     let identity = identity(&mut key)?.0;
     reset.check(&identity).map_err(fault)?;
-    let answer = key.exchange(&[Command::Reset.code()]).map_err(|error| {
+    let mut countdown = Countdown::new();
+    let answer = key.exchange_while(&[Command::Reset.code()], &mut || countdown.tick());
+    drop(countdown);
+    let answer = answer.map_err(|error| {
         Fault::new(
             Exit::Failed,
             format!("{error}; whether the key was erased is not known, `pinward show` tells"),
@@ -134,6 +138,38 @@ fn send(reset: &mut Reset, listed: &Listed, start: Instant) -> Result<Output, Fa
     let over = Output::Done(Err(ResetError::NotTouched));
     let output = reset.step(Event::Reply(status), start.elapsed());
     Ok(output.unwrap_or(over))
+}
+
+/// Counts the seconds down in one line of a terminal; a log and a screen get no such line.
+struct Countdown {
+    begun: Instant,
+    last: Option<u64>,
+    shown: bool,
+}
+
+impl Countdown {
+    fn new() -> Self {
+        Self {
+            begun: Instant::now(),
+            last: None,
+            shown: io::stderr().is_terminal() && person::current().is_none(),
+        }
+    }
+
+    fn tick(&mut self) {
+        let left = WINDOW.saturating_sub(self.begun.elapsed()).as_secs();
+        if self.shown && self.last.replace(left) != Some(left) {
+            eprint!("\r\x1b[K{left} seconds left ");
+        }
+    }
+}
+
+impl Drop for Countdown {
+    fn drop(&mut self) {
+        if self.last.is_some() {
+            eprint!("\r\x1b[K");
+        }
+    }
 }
 
 /// Whether it is true.
