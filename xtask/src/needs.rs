@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::{files, shell};
 
 /// Debian packages of the real clients, by what they are for.
-const PACKAGES: [(&str, &[&str]); 9] = [
+const PACKAGES: [(&str, &[&str]); 10] = [
     ("a mocked USB bus", &["umockdev"]),
     (
         "libfido2's tools and OpenSSH",
@@ -43,6 +43,7 @@ const PACKAGES: [(&str, &[&str]); 9] = [
         ],
     ),
     ("a database for several nodes", &["postgresql"]),
+    ("a terminal to read", &["tmux"]),
     ("the scenarios themselves", &["python3", "python3-venv"]),
 ];
 
