@@ -198,7 +198,7 @@ impl Deref for Member {
 }
 
 impl DerefMut for Member {
-    #[allow(clippy::expect_used)]
+    #[allow(clippy::expect_used, reason = "taken in `drop` alone")]
     fn deref_mut(&mut self) -> &mut AnyConnection {
         &mut self.shared.as_mut().expect("held until drop").connection
     }

@@ -6,8 +6,9 @@
     unreachable_pub,
     clippy::unwrap_used,
     clippy::panic,
-    clippy::print_stdout
-)] // each test file takes its part
+    clippy::print_stdout,
+    reason = "each test file takes its part, and a test stops at its first surprise"
+)]
 
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
