@@ -49,7 +49,7 @@ fn keeps_blobs(key: &SoftKey, more: &str) {
     );
     let other = create(key, &support, "required", more).ok().json();
     let read = json!({"largeBlob": {"read": true}});
-    let blob = |byte: u8, length| webauthn::base64url::encode(&vec![byte; length]);
+    let blob = |byte: u8, length| webauthn::base64url::encode(vec![byte; length]);
     let write = |byte, length| json!({"largeBlob": {"write": blob(byte, length)}});
     let written = json!({"largeBlob": {"written": true}});
     assert_eq!(

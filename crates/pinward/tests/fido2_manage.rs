@@ -132,7 +132,7 @@ fn names(case: &Case, keys: &[SoftKey]) -> Vec<(String, String)> {
 
 fn standard_base64(url: &str) -> String {
     let mut text = url.replace('-', "+").replace('_', "/");
-    while text.len() % 4 != 0 {
+    while !text.len().is_multiple_of(4) {
         text.push('=');
     }
     text
@@ -191,7 +191,10 @@ fn golden(file: &str) -> usize {
         std::fs::write(folder().join(file), written(&now)).unwrap();
     } else {
         for (case, now) in cases.iter().zip(&now) {
-            let (was, is) = (written(&[case.clone()]), written(&[now.clone()]));
+            let (was, is) = (
+                written(std::slice::from_ref(case)),
+                written(std::slice::from_ref(now)),
+            );
             assert_eq!(was, is, "{file}:\n{was}\nis now\n{is}");
         }
     }
