@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, BufRead, IsTerminal};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::str::FromStr;
 
 use ::conformance::{Check, Framed, Report, Row, Subject, Verdict};
@@ -162,9 +162,11 @@ fn at(
     check(&mut Framed::new(key), checks)
 }
 
-/// Has a command take the key out and plug it in again.
+/// Has a command take the key out and plug it in again. What it prints is not part of our output.
 fn shell(command: &str) -> bool {
-    let status = Command::new("/bin/sh").arg("-c").arg(command).status();
+    let mut shell = Command::new("/bin/sh");
+    shell.arg("-c").arg(command).stdin(Stdio::null());
+    let status = shell.stdout(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
 }
 

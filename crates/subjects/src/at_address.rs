@@ -148,6 +148,10 @@ impl Port for AtAddress<'_> {
             self.replugged()?;
             status = self.reset()?;
         }
+        if self.is_card() {
+            // To reset the key its applet was selected; opening the card anew ends that.
+            self.port = None;
+        }
         match status {
             // A key that knows only U2F says that it has no such command.
             0 | 1 => Ok(()),

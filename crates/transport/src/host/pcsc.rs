@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ctap::hid::Capabilities;
 use ctap::iso7816::{CommandApdu, Exchange, Form, ResponseApdu, StatusWord, Step};
-use pcsc::{Card, Context, Protocols, ReaderState, Scope, ShareMode, State};
+use pcsc::{Card, Context, Disposition, Protocols, ReaderState, Scope, ShareMode, State};
 
 use super::{About, Address, Connection, Found, TransactError, Waiting};
 use crate::Kind;
@@ -104,13 +104,15 @@ impl CardKey {
     }
 }
 
-/// The bare card in a reader, without a selected applet.
+/// The bare card in a reader. The reset of the card ends what somebody else has selected.
 pub(super) fn transmitter(reader: &str) -> io::Result<super::Transmit> {
     let failed = |error: pcsc::Error| io::Error::other(error.to_string());
     let reader = CString::new(reader).map_err(|e| io::Error::other(e.to_string()))?;
     let context = Context::establish(Scope::User).map_err(failed)?;
-    let card = context
+    let mut card = context
         .connect(&reader, ShareMode::Exclusive, Protocols::ANY)
+        .map_err(failed)?;
+    card.reconnect(ShareMode::Exclusive, Protocols::ANY, Disposition::ResetCard)
         .map_err(failed)?;
     Ok(Box::new(move |apdu| {
         let mut buffer = [0; pcsc::MAX_BUFFER_SIZE_EXTENDED];
