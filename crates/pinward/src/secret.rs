@@ -4,12 +4,13 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::str::FromStr;
 
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
 use crate::exit::{Exit, Fault};
@@ -182,13 +183,26 @@ fn ask(prompt: &str) -> Result<Zeroizing<String>, Fault> {
         let typed = person.secret(prompt);
         return typed.ok_or_else(|| Fault::refused("no PIN was given; nothing was changed"));
     }
-    rpassword::prompt_password(prompt)
-        .map(Zeroizing::new)
-        .map_err(|_| {
-            Fault::usage(format!(
-                "there is no terminal to ask for the PIN on; name where it is: {PLACES}"
-            ))
-        })
+    hidden(prompt).map(Zeroizing::new).map_err(|_| {
+        Fault::usage(format!(
+            "there is no terminal to ask for the PIN on; name where it is: {PLACES}"
+        ))
+    })
+}
+
+/// Asks on the terminal. Nothing that is typed is shown, not even by somebody who types as soon as the
+/// question appears: echo ends before it is asked.
+pub(crate) fn hidden(prompt: &str) -> io::Result<String> {
+    let mut terminal = File::options().read(true).write(true).open("/dev/tty")?;
+    let before = tcgetattr(&terminal)?;
+    let mut silent = before.clone();
+    silent.local_modes.remove(LocalModes::ECHO);
+    tcsetattr(&terminal, OptionalActions::Now, &silent)?;
+    let typed = terminal
+        .write_all(prompt.as_bytes())
+        .and_then(|()| rpassword::read_password());
+    tcsetattr(&terminal, OptionalActions::Now, &before)?;
+    typed
 }
 
 /// The PIN that a key has: from where it is named, or asked.

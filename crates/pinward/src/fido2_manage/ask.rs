@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::trouble::Trouble;
 use crate::exit::Exit;
-use crate::secret::Named;
+use crate::secret::{self, Named};
 
 /// What stands before and after a place on the command line.
 const PLACES: [&str; 3] = ["env:", "fd:", "file:"];
@@ -63,19 +63,19 @@ pub(super) fn new(address: &str) -> Result<Zeroizing<String>, Trouble> {
 /// On the terminal without echo; where there is none, the prompt goes to the standard error and a line
 /// of the standard input is the answer.
 pub(super) fn hidden(prompt: &str) -> Result<Zeroizing<String>, Trouble> {
-    if let Ok(typed) = rpassword::prompt_password(prompt) {
+    if let Ok(typed) = secret::hidden(prompt) {
         return Ok(Zeroizing::new(typed));
     }
     eprint!("{prompt}");
     let Ok(stdin) = STDIN.parse::<Named>();
     let line = stdin.read();
     eprintln!();
-    Ok(line.map_err(|_| {
+    line.map_err(|_| {
         Trouble::usage(
             "there is no PIN: neither a terminal nor a line of the standard input; -pin env:NAME, \
              stdin, fd:N or file:PATH says where it is",
         )
-    })?)
+    })
 }
 
 /// Whether the person says exactly "y" or "yes". The question has been written.

@@ -5,7 +5,7 @@ use webauthn::base64url;
 /// With padding, in the standard alphabet.
 pub(crate) fn encode(bytes: &[u8]) -> String {
     let mut text = base64url::encode(bytes).replace('-', "+").replace('_', "/");
-    while text.len() % 4 != 0 {
+    while !text.len().is_multiple_of(4) {
         text.push('=');
     }
     text
