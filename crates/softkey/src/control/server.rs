@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use transport::private_socket::{self, SocketFile};
@@ -22,6 +22,8 @@ use crate::events::KeyEvent;
 const MAX_CLIENTS: usize = 64;
 /// How long a client may leave an answer unread.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the end of a key waits for those who are told of it.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// How often a follower looks whether its client has gone.
 const LOOK_UP: Duration = Duration::from_secs(1);
 
@@ -32,7 +34,9 @@ pub type Plugger = Arc<dyn Fn(Inbox) -> io::Result<Wire> + Send + Sync>;
 #[derive(Debug)]
 pub struct Server {
     path: PathBuf,
+    key: Remote,
     closing: Arc<AtomicBool>,
+    followers: Arc<AtomicUsize>,
     thread: Option<JoinHandle<()>>,
     _file: SocketFile,
 }
@@ -46,13 +50,17 @@ impl Server {
     pub fn listen(path: &Path, key: Remote, plugger: Plugger) -> io::Result<Self> {
         let (listener, file) = private_socket::bind(path)?;
         let closing = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&closing);
+        let followers = Arc::new(AtomicUsize::new(0));
+        let (seen, following) = (Arc::clone(&closing), Arc::clone(&followers));
+        let served = key.clone();
         let thread = std::thread::Builder::new()
             .name("control".to_owned())
-            .spawn(move || accept(&listener, &key, &plugger, &seen))?;
+            .spawn(move || accept(&listener, &served, &plugger, &seen, &following))?;
         Ok(Self {
             path: path.to_owned(),
+            key,
             closing,
+            followers,
             thread: Some(thread),
             _file: file,
         })
@@ -61,6 +69,14 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // Who follows a key is told that it has ended, even if the process ends next.
+        let start = Instant::now();
+        while self.key.status().ended.is_some()
+            && self.followers.load(Ordering::Acquire) > 0
+            && start.elapsed() < FAREWELL
+        {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         self.closing.store(true, Ordering::Release);
         // Wakes the thread that waits for a client. If it cannot be woken it must not be waited for.
         if UnixStream::connect(&self.path).is_ok()
@@ -71,7 +87,13 @@ impl Drop for Server {
     }
 }
 
-fn accept(listener: &UnixListener, key: &Remote, plugger: &Plugger, closing: &AtomicBool) {
+fn accept(
+    listener: &UnixListener,
+    key: &Remote,
+    plugger: &Plugger,
+    closing: &AtomicBool,
+    followers: &Arc<AtomicUsize>,
+) {
     let clients = Arc::new(AtomicUsize::new(0));
     for stream in listener.incoming() {
         if closing.load(Ordering::Acquire) {
@@ -83,12 +105,12 @@ fn accept(listener: &UnixListener, key: &Remote, plugger: &Plugger, closing: &At
             continue;
         }
         let (key, plugger) = (key.clone(), Arc::clone(plugger));
-        let left = Arc::clone(&clients);
+        let (left, followers) = (Arc::clone(&clients), Arc::clone(followers));
         let served = std::thread::Builder::new()
             .name("control client".to_owned())
             .spawn(move || {
                 // A client that has gone wants no report of it.
-                let _ = serve(stream, &key, &plugger);
+                let _ = serve(stream, &key, &plugger, &followers);
                 left.fetch_sub(1, Ordering::AcqRel);
             });
         if served.is_err() {
@@ -107,9 +129,14 @@ fn say(out: &Out, value: &Value) -> io::Result<()> {
         .write_all(line.as_bytes())
 }
 
-fn serve(stream: UnixStream, key: &Remote, plugger: &Plugger) -> io::Result<()> {
+fn serve(
+    stream: UnixStream,
+    key: &Remote,
+    plugger: &Plugger,
+    followers: &Arc<AtomicUsize>,
+) -> io::Result<()> {
     let gone = Arc::new(AtomicBool::new(false));
-    let served = converse(stream, key, plugger, &gone);
+    let served = converse(stream, key, plugger, &gone, followers);
     gone.store(true, Ordering::Release);
     served
 }
@@ -119,6 +146,7 @@ fn converse(
     key: &Remote,
     plugger: &Plugger,
     gone: &Arc<AtomicBool>,
+    followers: &Arc<AtomicUsize>,
 ) -> io::Result<()> {
     stream.set_write_timeout(Some(PATIENCE))?;
     let out: Out = Arc::new(Mutex::new(stream.try_clone()?));
@@ -154,27 +182,46 @@ fn converse(
         say(&out, &obey(&request, key, plugger))?;
         if let Some(events) = events {
             subscribed = true;
-            follow(&out, events, Arc::clone(gone))?;
+            follow(&out, events, Arc::clone(gone), followers)?;
         }
     }
 }
 
-/// Tells a client what happens at the key, until it goes or does not keep up.
-fn follow(out: &Out, events: Receiver<KeyEvent>, gone: Arc<AtomicBool>) -> io::Result<()> {
-    let out = Arc::clone(out);
-    std::thread::Builder::new()
+/// Tells a client what happens at the key, until it goes, does not keep up, or the key has ended.
+fn follow(
+    out: &Out,
+    events: Receiver<KeyEvent>,
+    gone: Arc<AtomicBool>,
+    followers: &Arc<AtomicUsize>,
+) -> io::Result<()> {
+    let (out, followers) = (Arc::clone(out), Arc::clone(followers));
+    followers.fetch_add(1, Ordering::AcqRel);
+    let left = Arc::clone(&followers);
+    let followed = std::thread::Builder::new()
         .name("control events".to_owned())
         .spawn(move || {
-            loop {
-                match events.recv_timeout(LOOK_UP) {
-                    Ok(event) if say(&out, &event_json(&event)).is_ok() => {}
-                    Err(RecvTimeoutError::Timeout) if !gone.load(Ordering::Acquire) => {}
-                    _ => break,
+            tell(&out, &events, &gone);
+            left.fetch_sub(1, Ordering::AcqRel);
+        });
+    if followed.is_err() {
+        followers.fetch_sub(1, Ordering::AcqRel);
+    }
+    followed.map(drop)
+}
+
+fn tell(out: &Out, events: &Receiver<KeyEvent>, gone: &AtomicBool) {
+    loop {
+        match events.recv_timeout(LOOK_UP) {
+            Ok(event) => {
+                if say(out, &event_json(&event)).is_err() || matches!(event, KeyEvent::Ended(_)) {
+                    break;
                 }
             }
-            // Who missed something must not believe that nothing happened.
-            let stream = out.lock().unwrap_or_else(PoisonError::into_inner);
-            let _ = stream.shutdown(Shutdown::Both);
-        })
-        .map(drop)
+            Err(RecvTimeoutError::Timeout) if !gone.load(Ordering::Acquire) => {}
+            Err(_) => break,
+        }
+    }
+    // Who missed something must not believe that nothing happened.
+    let stream = out.lock().unwrap_or_else(PoisonError::into_inner);
+    let _ = stream.shutdown(Shutdown::Both);
 }
