@@ -111,7 +111,7 @@ fn seed() -> u64 {
 
 /// A command, and what alwaysUv must then be, if it says that it did it.
 fn any(rng: &mut ChaCha20Rng, device: &str) -> (&'static str, String, &'static str, Option<bool>) {
-    let on = rng.next_u64() % 2 == 0;
+    let on = rng.next_u64().is_multiple_of(2);
     let (word, flag) = if on { ("on", "-uvs") } else { ("off", "-uvd") };
     let call = |text: &str| format!("{text} --device {device}");
     let manage = |text: &str| format!("{text} -device {device}");
@@ -171,7 +171,7 @@ fn no_command_reaches_another_key_than_the_one_named() {
                     break;
                 }
                 let n = below(&mut rng, KEYS);
-                let device = if rng.next_u64() % 2 == 0 {
+                let device = if rng.next_u64().is_multiple_of(2) {
                     ids[n].to_owned()
                 } else {
                     table.address(n)

@@ -63,7 +63,7 @@ fn filled(path: &[String], help: &str) -> Vec<String> {
             words.extend(["--unix".to_owned(), "/nonexistent/key".to_owned()]);
             break;
         }
-        let value = word.starts_with('<').then(|| match word {
+        let value = word.starts_with('<').then_some(match word {
             "<WANTED>" => "on",
             "<LENGTH>" => "8",
             _ => "1",

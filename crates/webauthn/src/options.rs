@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn unknown_members_and_values_are_ignored() {
-        let text = r#"{"challenge":"AA","userVerification":"sometimes","extensions":{"payment":{},"credentialProtectionPolicy":"x"},"new":1}"#;
+        let text = r#"{"challenge":"AA","userVerification":"sometimes","extensions":{"unheardOf":{},"credentialProtectionPolicy":"x"},"new":1}"#;
         let options: PublicKeyCredentialRequestOptionsJson = serde_json::from_str(text).unwrap();
         assert_eq!(options.user_verification, None);
         assert_eq!(
