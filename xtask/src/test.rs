@@ -71,6 +71,10 @@ impl Counts {
 /// Runs all tiers, even after one has failed: one run shows everything.
 pub(crate) fn everything(quick: bool) -> Result<(), String> {
     let start = Instant::now();
+    if !quick && let Err(why) = needs::for_real_clients() {
+        // Some tests need a database or a terminal to read; the last tier fails for what is missing.
+        println!("{why}");
+    }
     let mut tiers = vec![
         Tier::run("format", format),
         Tier::run("tidy", || findings(&tidy::check())),
