@@ -1,5 +1,5 @@
 //! WebAuthn L3 §10.1 and CTAP 2.3 §12: what pages may ask by extensions, and credentials made by U2F.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)] // a test stops at its first surprise
 
 mod fake;
 

@@ -1,5 +1,5 @@
 //! Keys of all kinds at once, keys that are slow to be touched, and keys that are laid on a reader.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)] // a test stops at its first surprise
 
 mod fake;
 

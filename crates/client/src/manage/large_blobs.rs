@@ -264,7 +264,7 @@ pub(crate) fn fragment_length(info: &get_info::Response) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used)] // a test stops at its first surprise
     use super::*;
 
     fn entry(key: &[u8; 32], blob: &[u8], claimed: u64) -> BlobEntry {
