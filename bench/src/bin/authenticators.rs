@@ -17,11 +17,10 @@ use std::hint::black_box;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+use bench::{get, make};
+use ctap::Command;
 use ctap::cbor::Value;
-use ctap::entities::{CredentialDescriptor, CredentialParameters, RpEntity, UserEntity};
-use ctap::{Command, get_assertion, make_credential, request_bytes};
 use rustix::time::{ClockId, clock_gettime};
-use webauthn::cose::CoseAlgorithm;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -96,10 +95,22 @@ fn measure(subject: &mut dyn Subject, stored: usize, raw: &Raw) -> Result<()> {
         }
     }
     let kinds = [
-        ("makeCredential, not discoverable", make(2, 2, false), Limit::MakeAndSign),
+        (
+            "makeCredential, not discoverable",
+            make(2, 2, false),
+            Limit::MakeAndSign,
+        ),
         // The same account again: it replaces its credential, and the number stays.
-        ("makeCredential, discoverable", make(1, 1, true), Limit::MakeAndSign),
-        ("getAssertion, listed", get(stored / 2, Some(&listed)), Limit::Sign),
+        (
+            "makeCredential, discoverable",
+            make(1, 1, true),
+            Limit::MakeAndSign,
+        ),
+        (
+            "getAssertion, listed",
+            get(stored / 2, Some(&listed)),
+            Limit::Sign,
+        ),
         ("getAssertion, discoverable", get(3, None), Limit::Sign),
         ("getInfo", vec![Command::GetInfo.code()], Limit::None),
     ];
@@ -129,7 +140,10 @@ fn in_turns(subject: &mut dyn Subject, request: &[u8], limit: Limit, raw: &Raw) 
     let (limit_of, (taken, worst)) = (percentiles(&mut limits).0, percentiles(&mut taken));
     Ok(match limit {
         Limit::None => format!("| {taken:.1} | | {worst:.0} |"),
-        _ => format!("{limit_of:.1} | {taken:.1} | {:.2} | {worst:.0} |", limit_of / taken),
+        _ => format!(
+            "{limit_of:.1} | {taken:.1} | {:.2} | {worst:.0} |",
+            limit_of / taken
+        ),
     })
 }
 
@@ -151,50 +165,6 @@ fn accepted(answer: Vec<u8>) -> Result<Vec<u8>> {
 fn now() -> f64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec as f64 * 1e6 + time.tv_nsec as f64 / 1e3
-}
-
-fn rp_id(rp: usize) -> String {
-    format!("site-{rp}.example")
-}
-
-fn make(rp: usize, user: usize, discoverable: bool) -> Vec<u8> {
-    let request = make_credential::Request {
-        client_data_hash: [1; 32],
-        rp: RpEntity {
-            id: rp_id(rp),
-            name: Some("A site".to_owned()),
-        },
-        user: UserEntity {
-            id: user.to_be_bytes().to_vec(),
-            name: Some(format!("user-{user}@example.com")),
-            display_name: Some("A user".to_owned()),
-        },
-        pub_key_cred_params: vec![CredentialParameters::public_key(CoseAlgorithm::ES256)],
-        exclude_list: None,
-        extensions: None,
-        options: Some(make_credential::Options {
-            rk: Some(discoverable),
-            ..Default::default()
-        }),
-        pin_uv_auth_param: None,
-        pin_uv_auth_protocol: None,
-        enterprise_attestation: None,
-        attestation_formats_preference: None,
-    };
-    request_bytes(Command::MakeCredential, &request.encode())
-}
-
-fn get(rp: usize, id: Option<&[u8]>) -> Vec<u8> {
-    let request = get_assertion::Request {
-        rp_id: rp_id(rp),
-        client_data_hash: [1; 32],
-        allow_list: id.map(|id| vec![CredentialDescriptor::public_key(id)]),
-        extensions: None,
-        options: None,
-        pin_uv_auth_param: None,
-        pin_uv_auth_protocol: None,
-    };
-    request_bytes(Command::GetAssertion, &request.encode())
 }
 
 /// The credential ID in the authenticator data (member 2) of a makeCredential answer.

@@ -11,13 +11,11 @@ use authenticator::{
     Authenticator, Change, Channel, CredentialSource, Env, Interaction, MemoryStore, Profile,
     Progress, State, Store, UserEvent, Write, profile,
 };
-use ctap::entities::{CredentialDescriptor, CredentialParameters, RpEntity, UserEntity};
-use ctap::{Command, get_assertion, make_credential, request_bytes};
+use bench::{get, make, rp_id};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use softkey::Options;
 use softkey::store::{FileStore, Passphrase, Protection};
-use webauthn::cose::CoseAlgorithm;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -94,56 +92,12 @@ impl<S: Store> Desk<S> {
     }
 }
 
-fn rp_id(rp: usize) -> String {
-    format!("site-{rp}.example")
-}
-
-fn make(rp: usize, user: usize) -> Vec<u8> {
-    let request = make_credential::Request {
-        client_data_hash: [1; 32],
-        rp: RpEntity {
-            id: rp_id(rp),
-            name: Some("A site".to_owned()),
-        },
-        user: UserEntity {
-            id: user.to_be_bytes().to_vec(),
-            name: Some(format!("user-{user}@example.com")),
-            display_name: Some("A user".to_owned()),
-        },
-        pub_key_cred_params: vec![CredentialParameters::public_key(CoseAlgorithm::ES256)],
-        exclude_list: None,
-        extensions: None,
-        options: Some(make_credential::Options {
-            rk: Some(true),
-            ..Default::default()
-        }),
-        pin_uv_auth_param: None,
-        pin_uv_auth_protocol: None,
-        enterprise_attestation: None,
-        attestation_formats_preference: None,
-    };
-    request_bytes(Command::MakeCredential, &request.encode())
-}
-
-fn get(rp: usize, id: Option<&[u8]>) -> Vec<u8> {
-    let request = get_assertion::Request {
-        rp_id: rp_id(rp),
-        client_data_hash: [1; 32],
-        allow_list: id.map(|id| vec![CredentialDescriptor::public_key(id)]),
-        extensions: None,
-        options: None,
-        pin_uv_auth_param: None,
-        pin_uv_auth_protocol: None,
-    };
-    request_bytes(Command::GetAssertion, &request.encode())
-}
-
 /// A state with so many discoverable credentials: a few of site 0, one of each other site.
 fn filled(stored: usize) -> Result<State> {
     let state = State::fresh(&mut ChaCha20Rng::seed_from_u64(1));
     let mut desk = Desk::new(state.clone(), MemoryStore::new(&state), 2)?;
     for user in 0..stored {
-        desk.send(&make(user.saturating_sub(OF_ONE_RP - 1), user))?;
+        desk.send(&make(user.saturating_sub(OF_ONE_RP - 1), user, true))?;
     }
     Ok(desk.authenticator.state().clone())
 }
@@ -164,7 +118,12 @@ fn latencies<S: Store>(
     let id = listed.id.clone();
     let mut row = format!("| {stored} | {name} |");
     // The same account again and again: it replaces its credential, and the number stays.
-    let kinds = [make(1, 1), get(2, Some(&id)), get(0, None), vec![0x04]];
+    let kinds = [
+        make(1, 1, true),
+        get(2, Some(&id)),
+        get(0, None),
+        vec![0x04],
+    ];
     for request in &kinds {
         let mut taken = Vec::with_capacity(times);
         for _ in 0..times {

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use soft_fido2::{
-    Authenticator, AuthenticatorCallbacks, AuthenticatorConfig, AuthenticatorOptions, Credential, CredentialRef, UpResult,
-    UvResult,
+    Authenticator, AuthenticatorCallbacks, AuthenticatorConfig, AuthenticatorOptions, Credential,
+    CredentialRef, UpResult, UvResult,
 };
 
 use super::{Result, Subject};
@@ -47,7 +47,10 @@ impl AuthenticatorCallbacks for Owner {
 
     fn read_credential(&self, id: &[u8]) -> soft_fido2::Result<Option<Credential>> {
         let stored = self.stored();
-        let site = stored.site_of.get(id).and_then(|site| stored.sites.get(site));
+        let site = stored
+            .site_of
+            .get(id)
+            .and_then(|site| stored.sites.get(site));
         Ok(site.and_then(|site| site.get(id)).cloned())
     }
 
@@ -65,7 +68,11 @@ impl AuthenticatorCallbacks for Owner {
         user_id: Option<&[u8]>,
     ) -> soft_fido2::Result<Vec<Credential>> {
         let stored = self.stored();
-        let site = stored.sites.get(rp_id).into_iter().flat_map(HashMap::values);
+        let site = stored
+            .sites
+            .get(rp_id)
+            .into_iter()
+            .flat_map(HashMap::values);
         let asked = |one: &&Credential| user_id.is_none_or(|user| one.user.id == user);
         Ok(site.filter(asked).cloned().collect())
     }
